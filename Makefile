@@ -1,0 +1,60 @@
+# make demo    install, then search the bundled samples      make check   format, lint, types, architecture
+# make test    install with the test extra, then run pytest  make bench   every script in benchmarks/
+# Another Python: make PYTHON=python3.12 test. Options for pip: PIP_FLAGS="--index-url ...".
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench train-tiny world-assets samples clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(VENV)/.stamp-base: pyproject.toml constraints.txt hatch_build.py
+	@$(PYTHON) -c 'import sys; sys.exit("anyseek needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-base
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-test
+	$(PIP) --editable '.[test,dev]'
+	@touch $@
+
+demo: $(VENV)/.stamp-base
+	$(BIN)/anyseek demo
+
+test: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.stamp-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_contracts.py
+
+format: $(VENV)/.stamp-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.stamp-test
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+train-tiny: $(VENV)/.stamp-base
+	$(BIN)/python -m recipes.tiny
+
+world-assets: $(VENV)/.stamp-test
+	$(BIN)/python -m recipes.world_assets
+
+samples: $(VENV)/.stamp-base
+	$(BIN)/python -m recipes.samples
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

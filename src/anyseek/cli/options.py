@@ -1,0 +1,179 @@
+"""Options that several commands share, gathered into one object before the command sees them."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anyseek.cli.settings import default_model
+from anyseek.errors import CheckpointError
+from anyseek.items import Limits
+
+if TYPE_CHECKING:
+    from anyseek.engine import Embedder, Reranker
+    from anyseek.processing import Processor
+
+__all__ = ["DEBUG", "ModelChoice", "debug_option", "json_option", "model_options", "reranker_options"]
+
+DEBUG = "anyseek.debug"
+
+TINY_NOTE = (
+    "note: tiny knows pictograms, rendered pages, charts and our own clips; for photographs get a larger model: "
+    "anyseek models get 2b"
+)
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """Which models a command runs, and how.
+
+    Attributes:
+        name: embedding model: `tiny`, a short name, a folder or a hub name.
+        reranker_name: None takes the one that belongs to `name`.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        limits: what the models are shown of an input.
+        rerank: True, False, or None for "when the reranker is here".
+    """
+
+    name: str
+    reranker_name: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    limits: Limits = Limits()
+    rerank: bool | None = None
+
+    def embedder(self) -> "Embedder":
+        """Load the embedding model."""
+        from anyseek.engine import Embedder
+
+        return Embedder.load(self.name, device=self.device, dtype=self.dtype, limits=self.limits)
+
+    def processor(self) -> "Processor":
+        """Load what plans an input, without the weights."""
+        from anyseek.engine.embedder import MAX_TOKENS
+        from anyseek.engine.runtime import LoadOptions, load_processor
+        from anyseek.model.hub import locate
+
+        return load_processor(locate(self.name, "embedding"), LoadOptions(limits=self.limits), MAX_TOKENS)
+
+    def reranker(self) -> "Reranker | None":
+        """Load the reranker, or None when it is not wanted, or not here and not asked for.
+
+        Raises:
+            CheckpointError: it was asked for and is not on this machine.
+        """
+        if self.rerank is False:
+            return None
+        from anyseek.engine import Reranker
+        from anyseek.model.hub import locate
+
+        name = self.reranker_name or partner(self.name)
+        try:
+            if name is None:
+                raise CheckpointError(f"no reranker belongs to {self.name}; name one with --reranker")
+            locate(name, "reranking")
+        except CheckpointError as error:
+            if self.rerank or self.reranker_name:
+                raise
+            click.echo(f"note: not reranked: {error}", err=True)
+            return None
+        return Reranker.load(name, device=self.device, dtype=self.dtype, limits=self.limits)
+
+    def note_tiny(self, paths: Iterable[Path]) -> None:
+        """Say on standard error what tiny knows, when it is about to see a person's own files."""
+        from anyseek.model.hub import bundled
+
+        try:
+            samples = bundled(".", "samples").resolve()
+        except CheckpointError:
+            samples = None
+        own = [path for path in paths if samples is None or not path.resolve().is_relative_to(samples)]
+        if own and "tiny" in (self.name, self.reranker_name):
+            click.echo(TINY_NOTE, err=True)
+
+
+def partner(name: str) -> str | None:
+    """The reranker of an embedding model's family, or None for a model outside it."""
+    from anyseek.model.hub import FAMILY
+
+    if name == "tiny":
+        return name
+    for model in FAMILY:
+        if name.lower() in (model.name, model.hub_id.lower()):
+            return model.name
+    return None
+
+
+def _gather(function: Function, names: tuple[str, ...], into: str, make: Callable[..., Any]) -> Function:
+    """Replace keyword arguments by one made of them."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **values: Any) -> Any:
+        taken = {name: values.pop(name) for name in names if name in values}
+        return function(*args, **{into: make(**taken)}, **values)
+
+    return call
+
+
+_LIMITS = {
+    "fps": (float, "Frames sampled per second of a video."),
+    "max_frames": (int, "Most frames of a video."),
+    "min_pixels": (int, "Fewest pixels of a picture or page."),
+    "max_pixels": (int, "Most pixels of a picture or page."),
+    "total_pixels": (int, "Most pixels of a video."),
+    "max_tokens": (int, "Most tokens of an input; text is cut to fit."),
+}
+
+
+def _choice(**values: Any) -> ModelChoice:
+    """A ModelChoice of flat options."""
+    limits = Limits(**{name: values.pop(name) for name in _LIMITS})
+    name = values.pop("model") or default_model()
+    return ModelChoice(name=name, reranker_name=values.pop("reranker", None), limits=limits, **values)
+
+
+def model_options(function: Function) -> Function:
+    """Add `--model`, `--device`, `--dtype` and the limits; the command receives them as `choice`."""
+    names = ("model", "reranker", "rerank", "device", "dtype", *_LIMITS)
+    command = _gather(function, names, "choice", _choice)
+    for name, (kind, text) in reversed(_LIMITS.items()):
+        command = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(command)
+    dtypes = click.Choice(["auto", "float32", "bfloat16", "float16"])
+    command = click.option("--dtype", type=dtypes, default="auto", help="Precision of the weights.")(command)
+    command = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")(command)
+    what = "tiny, 2b, 8b, a folder or a hub name; the default is what `models get` chose, else tiny."
+    return click.option("--model", default=None, metavar="NAME", help=what)(command)
+
+
+def reranker_options(function: Function) -> Function:
+    """Add `--rerank/--no-rerank` and `--reranker`; they go into `choice` too, so place this above `model_options`."""
+    text = "Let the reranker read the best candidates; the default is yes when one is here."
+    command = click.option("--rerank/--no-rerank", default=None, help=text)(function)
+    text = "Reranker: a name or folder as for --model; the default is the embedding model's own."
+    return click.option("--reranker", default=None, metavar="NAME", help=text)(command)
+
+
+def json_option(function: Function) -> Function:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(function)
+
+
+def debug_option(function: Function) -> Function:
+    """Add `--debug`: tracebacks instead of one-line errors."""
+
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        context.meta[DEBUG] = value
+
+    text = "Show the traceback of an error."
+    return click.option("--debug", is_flag=True, is_eager=True, expose_value=False, callback=remember, help=text)(
+        function
+    )
+
+
+assert set(_LIMITS) <= {field.name for field in fields(Limits)}

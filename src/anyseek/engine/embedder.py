@@ -1,0 +1,162 @@
+"""The Embedder: items to vectors, with sentence-transformers' words."""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anyseek import vectors
+from anyseek.engine.runner import Job, RunOptions, run
+from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.errors import InputError
+from anyseek.items import Item
+from anyseek.model import Backbone, hub
+from anyseek.processing import Plan, Processor
+from anyseek.vectors import Precision
+
+__all__ = ["Embedder", "Encoded"]
+
+MAX_TOKENS = 8192
+QUERY_INSTRUCTION = "Retrieve images or text relevant to the user's query."
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors of a call that collects errors.
+
+    Attributes:
+        vectors: `(items, dim)`; the row of a bad item is NaN (0 in whole-number precisions).
+        errors: number of the item -> what was wrong with it.
+    """
+
+    vectors: np.ndarray
+    errors: dict[int, InputError] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.vectors)
+
+    def __getitem__(self, row: int) -> np.ndarray | InputError:
+        """The vector of an item, or its error."""
+        return self.errors.get(row, self.vectors[row])
+
+
+class Embedder:
+    """Turns text, pictures, pages and video into vectors of one space.
+
+    Example:
+        >>> embedder = Embedder.load("tiny")
+        >>> embedder.encode(["a red apple", {"image": "apple.png"}]).shape  # doctest: +SKIP
+        (2, 256)
+    """
+
+    def __init__(self, backbone: Backbone, processor: Processor, attention: str = "auto") -> None:
+        """Join a loaded model and its processor; most callers use `load`."""
+        self.backbone = backbone
+        self.processor = processor
+        self.attention = attention
+
+    @classmethod
+    def load(cls, name: str | Path, **options: Any) -> "Embedder":
+        """Load a checkpoint.
+
+        Args:
+            name: a folder, a hub name that is on this machine, `2b`, `8b`, or `tiny`.
+            **options: fields of `LoadOptions`: device, dtype, attention, limits, media, parse_special, shrink.
+
+        Raises:
+            CheckpointError: not on this machine (the message says how to get it), or not a fitting folder.
+        """
+        chosen = LoadOptions(**options)
+        backbone, processor = load_runtime(hub.locate(name, "embedding"), chosen, MAX_TOKENS)
+        return cls(backbone, processor, chosen.attention)
+
+    @property
+    def dim(self) -> int:
+        """Width of a whole vector."""
+        return self.backbone.config.text.hidden_size
+
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        instruction: str | None = None,
+        truncate_dim: int | None = None,
+        normalize_embeddings: bool = True,
+        precision: Precision = "float32",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: str = "raise",
+    ) -> np.ndarray | Encoded:
+        """Vectors of inputs, in their order.
+
+        Args:
+            inputs: a list of what `Item.of` takes (str is text, Path a file of any kind, dictionary, picture, Item, or a
+                list of parts), or one such input.
+            instruction: for items without their own.
+            truncate_dim: leading numbers kept, renormalised.
+            normalize_embeddings: scale to length 1.
+            precision: float32, float16, int8, uint8, binary or ubinary (see `vectors.quantize`).
+            batch_tokens: budget of a packed batch in tokens and merged patches.
+            show_progress_bar: on stderr.
+            on_error: `raise` at a bad item, or `collect`: its row holds an error, every other row is as it would have been.
+
+        Returns:
+            `(items, dim)`, or `(dim,)` for one input; with `collect` an `Encoded`.
+
+        Raises:
+            InputError: an item is bad and `on_error` is `raise`; the message names it.
+        """
+        single = not isinstance(inputs, (list, tuple))
+        jobs = [
+            self._job(f"items[{row}]", value, instruction)
+            for row, value in enumerate([inputs] if single else inputs)
+        ]
+        options = RunOptions(
+            attention=self.attention,
+            batch_tokens=batch_tokens,
+            on_error=on_error,
+            show_progress_bar=show_progress_bar,
+            title="embed",
+        )
+        outcome = run(self.backbone, jobs, options)
+        hidden = outcome.hidden.numpy()
+        if precision not in ("float32", "float16"):
+            hidden = np.nan_to_num(hidden)
+        finished = vectors.finish(
+            hidden, truncate_dim=truncate_dim, normalize_embeddings=normalize_embeddings, precision=precision
+        )
+        if on_error == "collect":
+            return Encoded(finished, outcome.errors)
+        return finished[0] if single else finished
+
+    def encode_query(self, inputs: Any, *, instruction: str | None = None, **options: Any) -> np.ndarray | Encoded:
+        """`encode` with a retrieval instruction; only queries get one (SPEC 2)."""
+        return self.encode(inputs, instruction=instruction or QUERY_INSTRUCTION, **options)
+
+    def encode_document(self, inputs: Any, **options: Any) -> np.ndarray | Encoded:
+        """`encode` with the default instruction, which documents keep whatever the task."""
+        return self.encode(inputs, **options)
+
+    def similarity(self, a: np.ndarray, b: np.ndarray, precision: Precision = "float32") -> np.ndarray:
+        """Cosines `(queries, documents)` of vectors stored in `precision`."""
+        return vectors.similarity(a, b, precision)
+
+    def plan(self, value: Any, *, instruction: str | None = None) -> Plan:
+        """What encoding one input costs, told from headers before anything is decoded."""
+        return self.processor.plan(_instructed(Item.of(value), instruction))
+
+    def _job(self, place: str, value: Any, instruction: str | None) -> Job | InputError:
+        """One row of a call."""
+        try:
+            item = _instructed(Item.of(value), instruction)
+        except InputError as error:
+            return error.at(place)
+        return Job(place, partial(self.processor.plan, item), partial(self.processor.sample, item))
+
+
+def _instructed(item: Item, instruction: str | None) -> Item:
+    """The item with the call's instruction, unless it has its own."""
+    return replace(item, instruction=instruction) if instruction and not item.instruction else item

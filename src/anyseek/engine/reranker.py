@@ -1,0 +1,157 @@
+"""The Reranker: reads query and document together and says how likely the document answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anyseek.engine.runner import Job, RunOptions, run
+from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.errors import CheckpointError, ConfigError, InputError
+from anyseek.items import Item
+from anyseek.model import Backbone, hub, load_score_row, yes_no_logit
+from anyseek.processing import Plan, Processor
+
+__all__ = ["Reranker", "Scored"]
+
+MAX_TOKENS = 10_240
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of a call that collects errors.
+
+    Attributes:
+        scores: `(pairs,)`; NaN for a bad pair.
+        errors: number of the pair -> what was wrong with it.
+    """
+
+    scores: np.ndarray
+    errors: dict[int, InputError] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.scores)
+
+    def __getitem__(self, row: int) -> float | InputError:
+        """The score of a pair, or its error."""
+        return self.errors.get(row, float(self.scores[row]))
+
+
+class Reranker:
+    """Scores pairs of query and document, each text, picture, page, video or a mix."""
+
+    def __init__(self, backbone: Backbone, processor: Processor, score_row: Tensor, attention: str = "auto") -> None:
+        """Join a loaded model, its processor and its score row `(hidden,)`; most callers use `load`."""
+        self.backbone = backbone
+        self.processor = processor
+        self.score_row = score_row.float().cpu()
+        self.attention = attention
+
+    @classmethod
+    def load(cls, name: str | Path, **options: Any) -> "Reranker":
+        """Load a checkpoint.
+
+        Args:
+            name: a folder, a hub name that is on this machine, `2b`, `8b`, or `tiny`.
+            **options: fields of `LoadOptions`.
+
+        Raises:
+            CheckpointError: not on this machine, not a fitting folder, or "yes" and "no" are not one token each.
+        """
+        chosen = LoadOptions(**options)
+        folder = hub.locate(name, "reranking")
+        backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
+        yes, no = (_single_token(processor, word) for word in ("yes", "no"))
+        return cls(backbone, processor, load_score_row(folder, yes, no), chosen.attention)
+
+    def predict(
+        self,
+        pairs: Sequence[tuple[Any, Any]],
+        *,
+        instruction: str | None = None,
+        activation: str = "sigmoid",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: str = "raise",
+    ) -> np.ndarray | Scored:
+        """Relevance of each pair, in their order.
+
+        Args:
+            pairs: (query, document), each what `Item.of` takes; the query may carry the instruction.
+            instruction: for queries without their own.
+            activation: `sigmoid` for probabilities, `none` for log-odds.
+            batch_tokens: budget of a packed batch in tokens and merged patches.
+            show_progress_bar: on stderr.
+            on_error: `raise` at a bad pair, or `collect`.
+
+        Returns:
+            `(pairs,)` fp32; with `collect` a `Scored`.
+
+        Raises:
+            InputError: a pair is bad and `on_error` is `raise`.
+        """
+        if activation not in ("sigmoid", "none"):
+            raise ConfigError(f"activation must be 'sigmoid' or 'none' (got {activation!r})")
+        jobs = [self._job(f"pairs[{row}]", pair, instruction) for row, pair in enumerate(pairs)]
+        options = RunOptions(
+            attention=self.attention,
+            batch_tokens=batch_tokens,
+            on_error=on_error,
+            show_progress_bar=show_progress_bar,
+            title="rerank",
+        )
+        outcome = run(self.backbone, jobs, options)
+        logits = yes_no_logit(outcome.hidden, self.score_row)
+        scores = (torch.sigmoid(logits) if activation == "sigmoid" else logits).numpy()
+        return Scored(scores, outcome.errors) if on_error == "collect" else scores
+
+    def rank(
+        self, query: Any, documents: Sequence[Any], *, top_k: int | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Documents by relevance to one query, best first.
+
+        Args:
+            query: what `Item.of` takes.
+            documents: likewise, each.
+            top_k: how many to give; None gives all.
+            **options: of `predict`; with `on_error="collect"` bad documents are left out.
+
+        Returns:
+            `{"corpus_id", "score"}` of each, as sentence-transformers has it.
+        """
+        found = self.predict([(query, document) for document in documents], **options)
+        scores = found.scores if isinstance(found, Scored) else found
+        order = [int(row) for row in np.argsort(-scores, kind="stable") if not np.isnan(scores[row])]
+        return [{"corpus_id": row, "score": float(scores[row])} for row in order[:top_k]]
+
+    def plan(self, query: Any, document: Any) -> Plan:
+        """What scoring one pair costs, before anything is decoded."""
+        return self.processor.plan_pair(Item.of(query), Item.of(document))
+
+    def _job(self, place: str, pair: tuple[Any, Any], instruction: str | None) -> Job | InputError:
+        """One row of a call."""
+        try:
+            query, document = pair
+            query, document = Item.of(query), Item.of(document)
+        except InputError as error:
+            return error.at(place)
+        except (TypeError, ValueError):
+            return InputError("a pair is (query, document)").at(place)
+        if instruction and not query.instruction:
+            query = replace(query, instruction=instruction)
+        processor = self.processor
+        return Job(place, partial(processor.plan_pair, query, document), partial(processor.pair_sample, query, document))
+
+
+def _single_token(processor: Processor, word: str) -> int:
+    """The id of a word that must be one token."""
+    ids = processor.tokenizer.encode(word, parse_special=False)
+    if len(ids) != 1:
+        raise CheckpointError(f"the tokenizer splits {word!r} into {len(ids)} tokens; the score needs it to be one")
+    return ids[0]

@@ -1,0 +1,130 @@
+"""Where and in what precision a checkpoint runs, and how its folder becomes a model and a processor."""
+
+import json
+import logging
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+
+from anyseek.errors import CheckpointError, ConfigError
+from anyseek.items import Limits
+from anyseek.media import MediaOptions
+from anyseek.model import Backbone, load_backbone
+from anyseek.processing import Processor, ProcessorOptions, Tokenizer
+
+__all__ = ["LIMITS_FILE", "LoadOptions", "load_processor", "load_runtime", "resolve_device", "resolve_dtype"]
+
+log = logging.getLogger("anyseek")
+
+LIMITS_FILE = "anyseek.json"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How a checkpoint is run.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        attention: backend, one of `ops.BACKENDS`.
+        limits: for every item; gaps are filled by the checkpoint's `anyseek.json`, then by the reference's rules.
+        media: which sources are read, and how large they may be.
+        parse_special: whether special tokens written in user text count as such (the reference's way).
+        shrink: lower resolution rather than raise when vision is over the token limit.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    attention: str = "auto"
+    limits: Limits = Limits()
+    media: MediaOptions = MediaOptions()
+    parse_special: bool = True
+    shrink: bool = True
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` is CUDA, then MPS, then CPU.
+
+    Raises:
+        ConfigError: unknown or absent device.
+    """
+    if device == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(name)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ConfigError(f"device {device!r} is unknown; choose auto, cpu, cuda, cuda:N or mps") from None
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(chosen.type, False):
+        raise ConfigError(f"device {device!r} is not available on this machine; use device='auto'")
+    return chosen
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """`auto` is fp32 on CPU and bf16 elsewhere; fp16 visibly changes scores (SPEC 7).
+
+    Raises:
+        ConfigError: unknown dtype.
+    """
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {dtype!r} is unknown; choose auto, {', '.join(DTYPES)}")
+    if dtype == "float16":
+        log.warning("float16 gives visibly other scores than bfloat16 and float32 with these models")
+    return DTYPES[dtype]
+
+
+def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[Backbone, Processor]:
+    """Load weights and processor of a model folder.
+
+    Raises:
+        CheckpointError: the folder is incomplete, or its files contradict each other.
+    """
+    device = resolve_device(options.device)
+    processor = load_processor(folder, options, max_tokens)
+    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device)
+    for name in ("image", "video"):
+        ours, theirs = processor.tokenizer.token_id(f"<|{name}_pad|>"), getattr(backbone.config, f"{name}_token_id")
+        if ours != theirs:
+            raise CheckpointError(f"{folder}: config.json says {name}_token_id {theirs}, tokenizer.json says {ours}")
+    log.info("%s on %s in %s", folder.name, device, str(next(backbone.parameters()).dtype).removeprefix("torch."))
+    return backbone, processor
+
+
+def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Processor:
+    """The processor alone, which plans without any weights."""
+    _check_preprocessor(folder / "preprocessor_config.json")
+    chosen = ProcessorOptions(
+        max_tokens=max_tokens,
+        limits=options.limits.over(_own_limits(folder / LIMITS_FILE)),
+        media=options.media,
+        parse_special=options.parse_special,
+        shrink=options.shrink,
+    )
+    return Processor(Tokenizer(folder), chosen)
+
+
+def _own_limits(path: Path) -> Limits:
+    """The limits a checkpoint was trained for; the published ones have no such file and take the reference's rules."""
+    if not path.exists():
+        return Limits()
+    given = json.loads(path.read_text(encoding="utf-8")).get("limits", {})
+    unknown = given.keys() - {field.name for field in fields(Limits)}
+    if unknown:
+        raise CheckpointError(f"{path} has unknown limits: {', '.join(sorted(unknown))}")
+    return Limits(**given)
+
+
+def _check_preprocessor(path: Path) -> None:
+    """The pixel rules of this project are the published checkpoints'; another normalisation or patch is refused."""
+    if not path.exists():
+        return
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
+    for name, value in wanted.items():
+        if raw.get(name, value) != value:
+            raise CheckpointError(f"{path}: {name} is {raw[name]}, but these models take {value}")

@@ -1,0 +1,228 @@
+"""What a user hands in: an Item of ordered parts, with an instruction and limits. Nothing is decoded here.
+
+Two ways in: the ordered form keeps the user's order (`Item((Text("front"), Image("a.jpg")))`), and the dictionary form
+of the public code (`{"text", "image", "video", "instruction", "fps", "max_frames"}`) puts videos before images before
+texts, as that code does.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from anyseek.errors import ConfigError, InputError
+
+__all__ = ["File", "Image", "Item", "Limits", "Page", "Part", "Source", "Text", "Video"]
+
+Source = Any
+"""Path, str (path, `file://`, http(s) URL or data URI), bytes, PIL image, numpy array or torch tensor."""
+
+DICTIONARY_KEYS = ("text", "image", "video", "instruction", "fps", "max_frames")
+FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tiff", ".svg"})
+URL = re.compile(r"(https?://|file://|data:(image|video|application)/)\S+\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Raw text; no white space is changed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video file, or a list of frames (each a picture source).
+
+    Attributes:
+        source: one source of a video file, or a list or tuple of picture sources, or a `(frames, height, width, 3)` array.
+        fps: frames per second to sample, over the item's limit.
+        max_frames: most frames to sample, over the item's limit.
+        rate: frames per second at which a list of frames was taken (the reference assumes 2).
+    """
+
+    source: Source
+    fps: float | None = None
+    max_frames: int | None = None
+    rate: float = 2.0
+
+    @property
+    def is_frames(self) -> bool:
+        """True for a list of frames, False for a video file."""
+        return isinstance(self.source, (list, tuple)) or len(getattr(self.source, "shape", ())) == 4
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a PDF, counted from 1."""
+
+    source: Source
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file whose kind is told by its content: picture, video, one-page PDF or text."""
+
+    source: Source
+
+
+Part = Text | Image | Video | Page | File
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of an input the model is shown; None takes the reference's value (SPEC 3 and 6).
+
+    Attributes:
+        fps: frames sampled per second of a video.
+        max_frames: most frames of a video.
+        min_pixels: fewest pixels of a picture or page.
+        max_pixels: most pixels of a picture or page.
+        min_frame_pixels: fewest pixels of a video frame.
+        max_frame_pixels: most pixels of a video frame.
+        total_pixels: most pixels of a video, counted once per pair of frames.
+        max_tokens: most tokens of an input; text is cut to fit, pictures are not.
+    """
+
+    fps: float | None = None
+    max_frames: int | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    min_frame_pixels: int | None = None
+    max_frame_pixels: int | None = None
+    total_pixels: int | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a limit that is not positive or a pair that excludes every size."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"limit {field.name} must be positive (got {value!r})")
+        for low, high in (("min_pixels", "max_pixels"), ("min_frame_pixels", "max_frame_pixels")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise ConfigError(f"limit {low} ({least}) is above {high} ({most})")
+
+    def over(self, defaults: "Limits") -> "Limits":
+        """These limits, with the gaps filled from `defaults`."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return replace(defaults, **given)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input of the model: ordered parts, an instruction and limits.
+
+    Attributes:
+        parts: text, pictures, videos and pages in the order the model reads them; empty stands for the text NULL.
+        instruction: what the vector is for; None takes the default of the call.
+        limits: fps, frames, pixels and tokens; gaps are filled by the model's own.
+    """
+
+    parts: tuple[Part, ...] = ()
+    instruction: str | None = None
+    limits: Limits = Limits()
+
+    @classmethod
+    def of(cls, value: Any) -> "Item":
+        """Make an Item of whatever a user hands in.
+
+        Args:
+            value: Item, part, str (text), Path (a file of any kind), dictionary form, PIL image, array, bytes, or a
+                list of parts in reading order.
+
+        Raises:
+            InputError: the value is none of these, or a str that looks like a URL or data URI.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, Mapping):
+            return _from_dictionary(value)
+        if isinstance(value, (list, tuple)):
+            return cls(tuple(_part(element) for element in value))
+        return cls((_part(value),))
+
+
+def _part(value: Any) -> Part:
+    """One part of the ordered form."""
+    if isinstance(value, Part):
+        return value
+    if isinstance(value, str):
+        if URL.match(value):
+            raise InputError(
+                f"{value[:80]!r} is an address, but a plain string is read as text. "
+                "Write Image(...), Video(...), File(...) or {'image': ...} to have it loaded, or Text(...) to embed it."
+            )
+        return Text(value)
+    if isinstance(value, PurePath) or isinstance(value, (bytes, bytearray, memoryview)):
+        return File(value)
+    if is_picture(value):
+        return Video(value) if len(getattr(value, "shape", ())) == 4 else Image(value)
+    raise InputError(
+        f"cannot make an input of {type(value).__name__}: give text, a Path, a dictionary, a picture or a list of parts"
+    )
+
+
+def is_picture(value: Any) -> bool:
+    """True for a PIL image, numpy array or torch tensor, told without importing any of them."""
+    return hasattr(value, "getbands") or (hasattr(value, "shape") and hasattr(value, "dtype"))
+
+
+def _from_dictionary(value: Mapping[str, Any]) -> Item:
+    """The dictionary form: videos, then images, then texts; fps and max_frames act on video files only (SPEC 3)."""
+    for key in value:
+        if key not in DICTIONARY_KEYS:
+            near = difflib.get_close_matches(str(key), DICTIONARY_KEYS, 1)
+            hint = f", did you mean {near[0]!r}?" if near else f"; the keys are {', '.join(DICTIONARY_KEYS)}"
+            raise InputError(f"unknown key {key!r} in an item{hint}")
+    videos, images, texts = (value.get(key) for key in ("video", "image", "text"))
+    parts: list[Part] = []
+    for source in _videos(videos):
+        frames = Video(source).is_frames
+        parts.append(Video(source) if frames else Video(source, fps=value.get("fps"), max_frames=value.get("max_frames")))
+    parts += [Image(source) for source in _listed(images)]
+    for text in _listed(texts):
+        if not isinstance(text, str):
+            raise InputError(f"'text' must be a string or a list of strings (got {type(text).__name__})")
+        parts.append(Text(text))
+    return Item(tuple(parts), value.get("instruction"))
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """None, one or a list, as a list."""
+    if value is None:
+        return ()
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _videos(value: Any) -> Sequence[Any]:
+    """The videos of the dictionary form.
+
+    A list is one video of frames when its first element is a picture or a name that ends like one; otherwise it is a list
+    of videos (the reference's rule).
+    """
+    if value is None or not isinstance(value, (list, tuple)) or not value:
+        return _listed(value)
+    first = value[0]
+    if is_picture(first) and len(getattr(first, "shape", ())) != 4:
+        return (value,)
+    named = isinstance(first, (str, PurePath)) and _suffix(str(first)) in FRAME_SUFFIXES
+    return (value,) if named else value
+
+
+def _suffix(name: str) -> str:
+    """The lower-case ending of a path or of a URL without its query."""
+    if name.startswith(("http://", "https://")):
+        name = name.split("?", 1)[0].split("#", 1)[0]
+    return os.path.splitext(Path(name).name.lower())[1]

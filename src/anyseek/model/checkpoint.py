@@ -1,0 +1,205 @@
+"""Checkpoints in the published layout: strict, memory-mapped reading and sharded writing.
+
+Both key spellings are read (`model.visual...` as published, `visual...` as sentence-transformers saves a bare model); the
+first one is written. Tensors go straight into the wanted dtype and device a piece at a time, so that loading needs little
+more memory than the weights themselves.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from anyseek.errors import CheckpointError
+from anyseek.model.backbone import Backbone
+from anyseek.model.config import ModelConfig
+
+__all__ = ["load_backbone", "load_score_row", "save_checkpoint"]
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+HEAD = "lm_head.weight"
+PIECE_BYTES = 32 * 2**20
+SHARD_BYTES = 16 * 10**6
+
+
+def load_backbone(folder: Path, *, dtype: torch.dtype, device: torch.device | str) -> Backbone:
+    """Load both towers.
+
+    Args:
+        folder: model folder with `config.json` and one or several `*.safetensors`.
+        dtype: of the weights in memory.
+        device: where they go.
+
+    Raises:
+        CheckpointError: a tensor is missing, unexpected or of another shape, or a file is unreadable.
+    """
+    config = ModelConfig.from_file(folder / "config.json")
+    with torch.device("meta"):
+        backbone = Backbone(config)
+    files = _tensor_files(folder)
+    _check(backbone, files, folder)
+    for name, parameter in list(backbone.named_parameters()):
+        target = torch.empty(parameter.shape, dtype=dtype, device=device)
+        _read_into(target, *files[name])
+        module, _, leaf = name.rpartition(".")
+        setattr(backbone.get_submodule(module), leaf, nn.Parameter(target, requires_grad=False))
+    return backbone.eval()
+
+
+def load_score_row(folder: Path, yes: int, no: int) -> Tensor:
+    """`(hidden,)` fp32: the output head's row of "yes" less that of "no" (SPEC 1)."""
+    config = ModelConfig.from_file(folder / "config.json")
+    files = _tensor_files(folder)
+    tied = config.tie_word_embeddings
+    name = "language_model.embed_tokens.weight" if tied else HEAD
+    if name not in files:
+        raise CheckpointError(f"{folder} has no {name}, which the yes/no score needs")
+    path, key = files[name]
+    with _opened(path) as file:
+        rows = file.get_slice(key)
+        return rows[yes : yes + 1].float()[0] - rows[no : no + 1].float()[0]
+
+
+def save_checkpoint(
+    backbone: Backbone, folder: Path, *, dtype: torch.dtype, head: Tensor | None = None, shard_bytes: int = SHARD_BYTES
+) -> None:
+    """Write weights and `config.json` as `Qwen3VLForConditionalGeneration`, which transformers and vLLM load.
+
+    Args:
+        backbone: the towers.
+        folder: made when missing; older weight files in it are removed.
+        dtype: of the written weights.
+        head: `(vocab, hidden)` output head of an untied model; None for a tied one.
+        shard_bytes: most bytes of one file.
+    """
+    if (head is None) != backbone.config.tie_word_embeddings:
+        raise CheckpointError("an untied model is saved with its output head, a tied one without")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("*.safetensors"), folder / INDEX]:
+        old.unlink(missing_ok=True)
+    tensors = {f"model.{name}": _published(backbone, name, p) for name, p in backbone.state_dict().items()}
+    if head is not None:
+        tensors[HEAD] = head
+    tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    _write_shards(tensors, folder, shard_bytes)
+    raw = dict(backbone.config.raw) | {
+        "architectures": ["Qwen3VLForConditionalGeneration"],
+        "is_matryoshka": True,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+    }
+    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+
+
+def _published(backbone: Backbone, name: str, tensor: Tensor) -> Tensor:
+    """The patch projection is stored as the convolution it stands for."""
+    if name != "visual.patch_embed.proj.weight":
+        return tensor
+    vision = backbone.config.vision
+    kernel = (vision.in_channels, vision.temporal_patch_size, vision.patch_size, vision.patch_size)
+    return tensor.view(-1, *kernel)
+
+
+def _write_shards(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int) -> None:
+    """One file when all fits, else numbered shards and an index."""
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if shards[-1] and size + tensor.nbytes > shard_bytes:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += tensor.nbytes
+    if len(shards) == 1:
+        save_file(shards[0], folder / SINGLE, metadata={"format": "pt"})
+        return
+    index = {}
+    for number, shard in enumerate(shards, 1):
+        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        save_file(shard, folder / file, metadata={"format": "pt"})
+        index |= dict.fromkeys(shard, file)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    content = {"metadata": {"total_size": total}, "weight_map": index}
+    (folder / INDEX).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _tensor_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Our name of each tensor -> (file, name in the file)."""
+    index = folder / INDEX
+    if index.exists():
+        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return {_own_name(key): (folder / file, key) for key, file in listed.items()}
+    single = folder / SINGLE
+    if not single.exists():
+        raise CheckpointError(f"{folder} has neither {SINGLE} nor {INDEX}")
+    with _opened(single) as file:
+        return {_own_name(key): (single, key) for key in file.keys()}  # noqa: SIM118 (a safetensors file is no dict)
+
+
+def _own_name(key: str) -> str:
+    """A published name as ours."""
+    return key.removeprefix("model.")
+
+
+def _opened(path: Path) -> safe_open:
+    """A safetensors file, memory-mapped."""
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); download it again") from error
+
+
+def _check(backbone: Backbone, files: Mapping[str, tuple[Path, str]], folder: Path) -> None:
+    """Names and shapes must be exactly the config's."""
+    wanted = {name: tuple(p.shape) for name, p in backbone.named_parameters()}
+    problems = [
+        _listing("missing", wanted.keys() - files.keys()),
+        _listing("unexpected", files.keys() - wanted.keys() - {HEAD}),
+        _listing("mis-shaped", (w for w in _misshapen(wanted, files))),
+    ]
+    if any(problems):
+        raise CheckpointError(f"{folder} does not fit its config.json: " + "; ".join(filter(None, problems)))
+
+
+def _listing(kind: str, names: Iterator[str] | set[str]) -> str:
+    """The first few names of a problem, and how many there are."""
+    found = sorted(names)
+    return f"{len(found)} {kind} ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''})" if found else ""
+
+
+def _misshapen(wanted: Mapping[str, tuple[int, ...]], files: Mapping[str, tuple[Path, str]]) -> Iterator[str]:
+    """Names whose stored shape differs; the patch projection may be stored as a convolution."""
+    by_file: dict[Path, list[str]] = {}
+    for name in wanted.keys() & files.keys():
+        by_file.setdefault(files[name][0], []).append(name)
+    for path, names in by_file.items():
+        with _opened(path) as file:
+            stored = set(file.keys())
+            for name in names:
+                key = files[name][1]
+                if key not in stored:
+                    yield f"{name} not in {path.name}"
+                    continue
+                shape = tuple(file.get_slice(key).get_shape())
+                if shape != wanted[name] and not _is_convolution(name, shape, wanted[name]):
+                    yield f"{name} {shape} instead of {wanted[name]}"
+
+
+def _is_convolution(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """True for the patch projection stored with its kernel's five axes."""
+    return name.endswith("patch_embed.proj.weight") and (shape[0], torch.Size(shape[1:]).numel()) == wanted
+
+
+def _read_into(target: Tensor, path: Path, key: str) -> None:
+    """Copy one stored tensor, a piece at a time: mapped pages count as memory until their file is closed."""
+    flat = target.view(target.shape[0], -1)
+    rows = max(1, PIECE_BYTES // max(1, flat[0].nbytes))
+    for start in range(0, flat.shape[0], rows):
+        with _opened(path) as file:
+            piece = file.get_slice(key)[start : start + rows]
+            flat[start : start + rows].copy_(piece.reshape(piece.shape[0], -1))
+            del piece

@@ -1,0 +1,6 @@
+"""Items to samples: prompts, token ids, pixel rules, positions, and plans made before decoding."""
+
+from anyseek.processing.processor import Plan, Processor, ProcessorOptions
+from anyseek.processing.tokenizer import Tokenizer
+
+__all__ = ["Plan", "Processor", "ProcessorOptions", "Tokenizer"]

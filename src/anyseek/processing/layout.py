@@ -1,0 +1,179 @@
+"""From an item to its layout: what each part becomes, told from headers alone. Plan and production share it."""
+
+from dataclasses import dataclass, replace
+
+from anyseek.errors import InputError
+from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
+from anyseek.media import (
+    MediaOptions,
+    open_source,
+    probe_image,
+    probe_page,
+    probe_video,
+    read_text,
+    sniff,
+)
+from anyseek.processing import rules
+from anyseek.processing.rules import Size
+
+__all__ = ["FileVideo", "ListedVideo", "Picture", "RenderedPage", "Visual", "resolve", "smaller", "visual_of"]
+
+PAGE_DPI = 150
+"""The size at which a page is taken before the pixel limits: an A4 page then fills the reference's 1,800 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image and the size it is shown at."""
+
+    part: Image
+    size: Size
+    frames: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A page of a PDF and the size it is rendered at."""
+
+    part: Page
+    size: Size
+    frames: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FileVideo:
+    """A video file, the frames taken, the size they are shown at, and the seconds of each pair."""
+
+    part: Video
+    size: Size
+    indices: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def frames(self) -> int:
+        """Frames shown, an even number."""
+        return len(self.indices)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """A list of frames, those taken, both sizes they go through, and the seconds of each pair."""
+
+    part: Video
+    first_size: Size
+    size: Size
+    indices: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def frames(self) -> int:
+        """Frames shown, an even number (the last may stand twice)."""
+        return len(self.indices)
+
+
+Visual = Picture | RenderedPage | FileVideo | ListedVideo
+
+
+def resolve(item: Item, media: MediaOptions) -> Item:
+    """The item with its sources opened and every `File` turned into the part its content is."""
+    return replace(item, parts=tuple(_resolve_part(part, media) for part in item.parts))
+
+
+def _resolve_part(part: Part, media: MediaOptions) -> Part:
+    """One part with its source opened."""
+    if isinstance(part, Text) or (isinstance(part, Video) and part.is_frames):
+        return part
+    if not isinstance(part, File):
+        return replace(part, source=_opened(part.source, media))
+    blob = _opened(part.source, media)
+    kind = sniff(blob.head())
+    if kind == "image":
+        return Image(blob)
+    if kind == "video":
+        return Video(blob)
+    if kind == "pdf":
+        pages = probe_page(blob, 1, media).pages
+        if pages > 1:
+            raise InputError(f"{blob.name} has {pages} pages; choose one with Page(source, number)")
+        return Page(blob, 1)
+    if kind == "text":
+        return Text(read_text(blob, media))
+    raise InputError(f"{blob.name} is neither a picture, a video, a PDF nor UTF-8 text; convert it to one of these")
+
+
+def _opened(source: object, media: MediaOptions) -> object:
+    """Open what has to be opened once; pictures and arrays are already at hand."""
+    return source if hasattr(source, "getbands") or hasattr(source, "shape") else open_source(source, media)
+
+
+def visual_of(part: Image | Page | Video, limits: Limits, media: MediaOptions) -> Visual:
+    """What a part is shown as, from its header.
+
+    Args:
+        part: resolved part.
+        limits: as the user set them; gaps mean the reference's rules.
+        media: how sources are read.
+    """
+    filled = limits.over(rules.REFERENCE)
+    if isinstance(part, Image):
+        size = probe_image(part.source, media)
+        return Picture(part, rules.fit_size((size.width, size.height), filled.min_pixels, filled.max_pixels))
+    if isinstance(part, Page):
+        page = probe_page(part.source, part.number, media)
+        size = tuple(max(1, round(points / 72 * PAGE_DPI)) for points in (page.width_points, page.height_points))
+        return RenderedPage(part, rules.fit_size(size, filled.min_pixels, filled.max_pixels))
+    return (_listed_video if part.is_frames else _file_video)(part, limits, media)
+
+
+def smaller(visual: Visual, limits: Limits, scale: float, media: MediaOptions) -> Visual:
+    """The same part shown at about `scale` times its pixels, below the least pixels if it must be."""
+    area = max(2, int(visual.size[0] * visual.size[1] * scale))
+    filled = limits.over(rules.REFERENCE)
+    if isinstance(visual, Picture | RenderedPage):
+        tight = replace(limits, min_pixels=min(filled.min_pixels, area), max_pixels=area)
+    else:
+        least = min(filled.min_frame_pixels, int(area / 1.06))
+        tight = replace(limits, min_frame_pixels=least, max_frame_pixels=area)
+    return visual_of(visual.part, tight, media)
+
+
+def _file_video(part: Video, limits: Limits, media: MediaOptions) -> FileVideo:
+    """The reference bounds a file by frames; its total pixels count only when the user sets them."""
+    info = probe_video(part.source, media)
+    filled = limits.over(replace(rules.REFERENCE, total_pixels=rules.FILE_TOTAL_PIXELS))
+    count = rules.frame_count(info.frames, info.rate, part.fps or filled.fps, part.max_frames or filled.max_frames)
+    indices = rules.frame_indices(info.frames, count)
+    size = _frame_size((info.width, info.height), count, filled)
+    return FileVideo(part, size, tuple(indices), tuple(rules.pair_seconds(indices, info.rate)))
+
+
+def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVideo:
+    """The reference resizes each frame as a picture first, and numbers the frames it keeps from 0."""
+    filled = limits.over(rules.REFERENCE)
+    total = len(part.source)
+    if not total:
+        raise InputError("a video of no frames; give at least one frame")
+    max_frames = part.max_frames or filled.max_frames
+    fps = part.fps or limits.fps
+    if fps is not None and fps < part.rate and total > 1:
+        kept = rules.frame_indices(total, rules.frame_count(total, part.rate, fps, max_frames))
+        times = kept
+    else:
+        kept = rules.listed_indices(total, max_frames)
+        times = list(range(len(kept)))
+    if len(kept) % 2:
+        kept, times = [*kept, kept[-1]], [*times, times[-1] + 1]
+    sizes = {(size.width, size.height) for size in (probe_image(part.source[i], media) for i in sorted(set(kept)))}
+    first = {rules.listed_frame_size(size) for size in sizes}
+    if len(first) > 1:
+        raise InputError(f"the frames of a video differ in size ({len(first)} sizes); resize them to one")
+    first_size = first.pop()
+    size = _frame_size(first_size, len(kept), filled)
+    return ListedVideo(part, first_size, size, tuple(kept), tuple(rules.pair_seconds(times, part.rate)))
+
+
+def _frame_size(size: Size, count: int, limits: Limits) -> Size:
+    """The size of `count` frames of a video."""
+    least = limits.min_frame_pixels
+    most = rules.frame_max_pixels(count, least, limits.max_frame_pixels, limits.total_pixels)
+    return rules.fit_size(size, least, most)

@@ -1,0 +1,274 @@
+"""Items to samples: prompt, token ids, positions and patches; and `plan`, the same without decoding."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anyseek.batch import Sample
+from anyseek.errors import LimitError
+from anyseek.items import Item, Limits
+from anyseek.media import MediaOptions, load_image, read_frames, render_page
+from anyseek.processing import pixels, template
+from anyseek.processing.layout import FileVideo, ListedVideo, Picture, RenderedPage, Visual, resolve, smaller, visual_of
+from anyseek.processing.rules import PATCH_FACTOR
+from anyseek.processing.template import Piece, Run, Special, Vision
+from anyseek.processing.tokenizer import Tokenizer
+
+__all__ = ["Plan", "Processor", "ProcessorOptions"]
+
+log = logging.getLogger("anyseek")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorOptions:
+    """How items are read.
+
+    Attributes:
+        max_tokens: longest prompt; 8,192 for embedding and 10,240 for reranking in the public code.
+        limits: what the user or the checkpoint sets for every item; an item's own limits go before.
+        media: which sources are allowed, and how large they may be.
+        parse_special: special tokens written out in user text become special tokens, as in the reference; turn this off
+            for text from strangers, who could forge a turn.
+        shrink: lower the resolution when vision alone is over max_tokens (with a log line), rather than raise.
+    """
+
+    max_tokens: int
+    limits: Limits = Limits()
+    media: MediaOptions = MediaOptions()
+    parse_special: bool = True
+    shrink: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an input costs, told before anything is decoded.
+
+    Attributes:
+        tokens: length of the prompt.
+        visual_tokens: tokens that stand for vision.
+        patches: vision patches.
+        grids: (frame groups, rows, columns) in patches of each picture, page or video.
+        frames: frames decoded for each of them (a picture or page counts 1).
+        sizes: width and height in pixels that each is shown at.
+        cut_characters: characters of user text left out to fit max_tokens.
+        shrunk: whether resolution was lowered to fit max_tokens.
+    """
+
+    tokens: int
+    visual_tokens: int
+    patches: int
+    grids: tuple[tuple[int, int, int], ...]
+    frames: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+    cut_characters: int
+    shrunk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A laid-out prompt: ids, where vision stands (start, rows, columns), and what is shown there."""
+
+    ids: list[int]
+    spans: list[tuple[int, int, int]]
+    visuals: list[Visual]
+    cut_characters: int = 0
+    shrunk: bool = False
+
+
+class Processor:
+    """Turns items into samples for one checkpoint's tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer, options: ProcessorOptions) -> None:
+        """Keep the tokenizer and options; look up the ids of the vision tokens."""
+        self.tokenizer = tokenizer
+        self.options = options
+        self._ids = {
+            name: tokenizer.token_id(f"<|{name}|>")
+            for name in ("im_start", "im_end", "vision_start", "vision_end", "image_pad", "video_pad")
+        }
+
+    def plan(self, item: Item, default_instruction: str = template.DEFAULT_EMBEDDING_INSTRUCTION) -> Plan:
+        """What embedding an item costs; always what `sample` then produces."""
+        return _plan(self._embedding(item, default_instruction))
+
+    def sample(self, item: Item, default_instruction: str = template.DEFAULT_EMBEDDING_INSTRUCTION) -> Sample:
+        """The embedding prompt of an item, decoded.
+
+        Raises:
+            InputError: a source cannot be read, or the item does not fit.
+        """
+        return self._sample(self._embedding(item, default_instruction))
+
+    def plan_pair(
+        self, query: Item, document: Item, default_instruction: str = template.DEFAULT_RERANKING_INSTRUCTION
+    ) -> Plan:
+        """What scoring a pair costs."""
+        return _plan(self._reranking(query, document, default_instruction))
+
+    def pair_sample(
+        self, query: Item, document: Item, default_instruction: str = template.DEFAULT_RERANKING_INSTRUCTION
+    ) -> Sample:
+        """The reranking prompt of a pair, decoded; the instruction is the query's."""
+        return self._sample(self._reranking(query, document, default_instruction))
+
+    def _embedding(self, item: Item, instruction: str) -> _Prompt:
+        """Lay out an embedding prompt."""
+        return self._lay_out(template.embedding_prompt(self._resolved(item), instruction), item.limits.max_tokens)
+
+    def _reranking(self, query: Item, document: Item, instruction: str) -> _Prompt:
+        """Lay out a reranking prompt."""
+        pieces = template.reranking_prompt(self._resolved(query), self._resolved(document), instruction)
+        return self._lay_out(pieces, document.limits.max_tokens or query.limits.max_tokens)
+
+    def _resolved(self, item: Item) -> Item:
+        """The item with opened sources and complete limits."""
+        resolved = resolve(item, self.options.media)
+        return replace(resolved, limits=item.limits.over(self.options.limits))
+
+    def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> _Prompt:
+        """Choose sizes and ids so that the prompt fits: text is cut from its end, then vision is made smaller."""
+        limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
+        visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
+        prompt = self._assemble(pieces, visuals)
+        if len(prompt.ids) <= limit:
+            return prompt
+        bare = [replace(p, text="") if isinstance(p, Run) and p.user else p for p in pieces]
+        fitted = self._fit_vision(bare, visuals, limit)
+        prompt, cut = self._fit_text(pieces, fitted, limit)
+        return replace(prompt, cut_characters=cut, shrunk=fitted is not visuals)
+
+    def _fit_vision(self, bare: list[Piece], visuals: list[Visual], limit: int) -> list[Visual]:
+        """The visuals, made smaller together until the prompt without user text fits."""
+        length = len(self._assemble(bare, visuals).ids)
+        if length <= limit:
+            return visuals
+        if not self.options.shrink or not visuals:
+            raise LimitError(
+                f"the input needs {length} tokens without its text, over max_tokens {limit}; raise max_tokens, "
+                "lower max_pixels, total_pixels or max_frames, or allow shrinking"
+            )
+        places = [p for p in bare if isinstance(p, Vision)]
+        scale = 1.0
+        for _ in range(64):
+            scale *= min(0.97, limit / length)
+            fitted = [smaller(v, p.limits, scale, self.options.media) for v, p in zip(visuals, places, strict=True)]
+            length = len(self._assemble(bare, fitted).ids)
+            if length <= limit:
+                log.warning("vision was shown at %.0f %% of its pixels to fit max_tokens %d", 100 * scale, limit)
+                return fitted
+        raise LimitError(f"the input does not fit max_tokens {limit} at any resolution; give fewer pictures or frames")
+
+    def _fit_text(self, pieces: list[Piece], visuals: list[Visual], limit: int) -> tuple[_Prompt, int]:
+        """Cut user texts, the last one first, until the prompt fits; also the number of characters left out."""
+        pieces, cut = list(pieces), 0
+        prompt = self._assemble(pieces, visuals)
+        for place in reversed([i for i, p in enumerate(pieces) if isinstance(p, Run) and p.user]):
+            while len(prompt.ids) > limit and (text := pieces[place].text):
+                have = len(self.tokenizer.encode(text, parse_special=self.options.parse_special))
+                keep = max(0, have - (len(prompt.ids) - limit))
+                shorter = self.tokenizer.cut(text, keep, parse_special=self.options.parse_special)
+                shorter = shorter if len(shorter) < len(text) else text[:-1]
+                cut += len(text) - len(shorter)
+                pieces[place] = Run(shorter, user=True)
+                prompt = self._assemble(pieces, visuals)
+        return prompt, cut
+
+    def _assemble(self, pieces: Sequence[Piece], visuals: Sequence[Visual]) -> _Prompt:
+        """Ids of the whole prompt. Text between special tokens is encoded as one: tokens may span two pieces."""
+        ids: list[int] = []
+        spans: list[tuple[int, int, int]] = []
+        text, shown = "", iter(visuals)
+        for piece in pieces:
+            if isinstance(piece, Run):
+                text += piece.text
+                continue
+            if isinstance(piece, Special):
+                ids += [*self._encode(text), self.tokenizer.token_id(piece.token)]
+                text = ""
+                continue
+            visual = next(shown)
+            columns, rows = (side // PATCH_FACTOR for side in visual.size)
+            pad = self._ids["video_pad" if isinstance(visual, FileVideo | ListedVideo) else "image_pad"]
+            for label in _labels(visual):
+                ids += [*self._encode(text + label), self._ids["vision_start"]]
+                spans.append((len(ids), rows, columns))
+                ids += [pad] * (rows * columns) + [self._ids["vision_end"]]
+                text = ""
+        return _Prompt([*ids, *self._encode(text), *self.tokenizer.suffix], spans, list(visuals))
+
+    def _encode(self, text: str) -> list[int]:
+        """Ids of a run of text."""
+        return self.tokenizer.encode(text, parse_special=self.options.parse_special) if text else []
+
+    def _sample(self, prompt: _Prompt) -> Sample:
+        """Decode what the prompt shows."""
+        patches = [pixels.patchify(self._frames(visual)) for visual in prompt.visuals]
+        index = [torch.arange(start, start + rows * columns) for start, rows, columns in prompt.spans]
+        return Sample(
+            token_ids=torch.tensor(prompt.ids),
+            position_ids=_position_ids(len(prompt.ids), prompt.spans),
+            patches=torch.cat(patches) if patches else torch.empty((0, pixels.PATCH_DIM), dtype=torch.uint8),
+            grids=torch.tensor([_grid(v) for v in prompt.visuals], dtype=torch.int64).view(-1, 3),
+            visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
+        )
+
+    def _frames(self, visual: Visual) -> Tensor:
+        """`(frames, 3, height, width)` uint8, resized."""
+        media, source = self.options.media, visual.part.source
+        if isinstance(visual, Picture):
+            return pixels.picture_frames(np.asarray(pixels.resize_picture(load_image(source, media), visual.size)))
+        if isinstance(visual, RenderedPage):
+            return pixels.picture_frames(np.asarray(render_page(source, visual.part.number, visual.size, media)))
+        if isinstance(visual, FileVideo):
+            frames = read_frames(source, visual.indices, media)
+        else:
+            kept = {i: load_image(source[i], media) for i in sorted(set(visual.indices))}
+            resized = {i: np.asarray(pixels.resize_picture(p, visual.first_size)) for i, p in kept.items()}
+            frames = np.stack([resized[i] for i in visual.indices])
+        return pixels.resize_frames(torch.from_numpy(frames).permute(0, 3, 1, 2), visual.size)
+
+
+def _labels(visual: Visual) -> list[str]:
+    """The text in front of each vision span: nothing for a picture, the time for each pair of a video's frames."""
+    if isinstance(visual, FileVideo | ListedVideo):
+        return [f"<{seconds:.1f} seconds>" for seconds in visual.seconds]
+    return [""]
+
+
+def _grid(visual: Visual) -> tuple[int, int, int]:
+    """Frame groups, rows and columns in patches."""
+    width, height = visual.size
+    return visual.frames // 2, height // pixels.PATCH, width // pixels.PATCH
+
+
+def _position_ids(length: int, spans: Sequence[tuple[int, int, int]]) -> Tensor:
+    """`(3, tokens)`: text counts on; a span of vision starts at the next free position p with (p, p + row, p + column)."""
+    axes, cursor, free = [], 0, 0
+    for start, rows, columns in spans:
+        axes.append(torch.arange(free, free + start - cursor).expand(3, -1))
+        free += start - cursor
+        row, column = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
+        axes.append(torch.stack((torch.zeros_like(row), row, column)) + free)
+        free += max(rows, columns)
+        cursor = start + rows * columns
+    axes.append(torch.arange(free, free + length - cursor).expand(3, -1))
+    return torch.cat(axes, dim=1)
+
+
+def _plan(prompt: _Prompt) -> Plan:
+    """The public view of a prompt."""
+    grids = tuple(_grid(visual) for visual in prompt.visuals)
+    return Plan(
+        tokens=len(prompt.ids),
+        visual_tokens=sum(rows * columns for _, rows, columns in prompt.spans),
+        patches=sum(frames * rows * columns for frames, rows, columns in grids),
+        grids=grids,
+        frames=tuple(1 if isinstance(v, Picture | RenderedPage) else v.frames for v in prompt.visuals),
+        sizes=tuple(visual.size for visual in prompt.visuals),
+        cut_characters=prompt.cut_characters,
+        shrunk=prompt.shrunk,
+    )

@@ -1,0 +1,131 @@
+"""The pixel and frame rules (SPEC 3 and 6) as pure functions of numbers: sizes, frame counts, timestamps.
+
+They reproduce qwen-vl-utils 0.0.14 as the public code calls it, derived from its behaviour.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from anyseek.errors import InputError
+from anyseek.items import Limits
+
+__all__ = [
+    "PATCH_FACTOR",
+    "REFERENCE",
+    "Size",
+    "fit_size",
+    "frame_count",
+    "frame_indices",
+    "frame_max_pixels",
+    "listed_frame_size",
+    "listed_indices",
+    "pair_seconds",
+]
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+PATCH_FACTOR = 32
+"""Sides are multiples of this: patches of 16 pixels, merged two by two."""
+
+MAX_ASPECT_RATIO = 200
+MIN_FRAMES = 4
+CELL = PATCH_FACTOR**2
+MIN_FRAME_PIXELS = 128 * CELL
+
+REFERENCE = Limits(
+    fps=1.0,
+    max_frames=64,
+    min_pixels=4 * CELL,
+    max_pixels=1800 * CELL,
+    min_frame_pixels=MIN_FRAME_PIXELS,
+    max_frame_pixels=768 * CELL,
+    total_pixels=7680 * CELL,
+)
+"""The public code's limits. It applies `total_pixels` to frame lists only: a file's default is FILE_TOTAL_PIXELS."""
+
+FILE_TOTAL_PIXELS = 115_200 * CELL
+"""What the reference lets a video file have when nothing is said: nine tenths of 128,000 tokens."""
+
+LISTED_FACTOR = 64
+"""The reference rounds a listed frame's first resize to this: it passes the merged patch size on as the patch size."""
+
+
+def fit_size(size: Size, min_pixels: float, max_pixels: float, factor: int = PATCH_FACTOR) -> Size:
+    """The size a picture is resized to: sides multiples of `factor`, area within the limits, shape about kept.
+
+    Args:
+        size: width and height.
+        min_pixels: least area.
+        max_pixels: greatest area, of the size after rounding to the nearest multiples.
+        factor: of both sides.
+
+    Raises:
+        InputError: one side is more than 200 times the other.
+    """
+    width, height = size
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise InputError(
+            f"a picture of {width} x {height} pixels is longer than {MAX_ASPECT_RATIO} times its width; crop it into pieces"
+        )
+    wide, high = (max(factor, round(side / factor) * factor) for side in size)
+    if wide * high > max_pixels:
+        shrink = math.sqrt(width * height / max_pixels)
+        wide, high = (max(factor, math.floor(side / shrink / factor) * factor) for side in size)
+    elif wide * high < min_pixels:
+        grow = math.sqrt(min_pixels / (width * height))
+        wide, high = (math.ceil(side * grow / factor) * factor for side in size)
+    return wide, high
+
+
+def frame_count(frames: int, rate: float, fps: float, max_frames: int) -> int:
+    """How many frames of a video file are shown: an even number near seconds x fps.
+
+    Args:
+        frames: frames in the file.
+        rate: frames per second of the file.
+        fps: wanted frames per second.
+        max_frames: most frames.
+
+    Raises:
+        InputError: fewer than two frames can be had.
+    """
+    wanted = min(max(frames / rate * fps, MIN_FRAMES), max_frames // 2 * 2, frames)
+    count = math.floor(wanted / 2) * 2
+    if count < 2:
+        raise InputError(
+            f"a video needs at least 2 frames and max_frames of at least 2 (it has {frames}, max_frames is {max_frames}); "
+            "give a single frame as an image"
+        )
+    return count
+
+
+def frame_indices(frames: int, count: int) -> list[int]:
+    """`count` frame numbers, evenly from the first to the last, halves to even as torch rounds."""
+    return torch.linspace(0, frames - 1, count).round().long().tolist()
+
+
+def listed_indices(frames: int, max_frames: int) -> list[int]:
+    """Which frames of a list are kept when there are more than `max_frames`: evenly spaced, rounded down."""
+    if frames <= max_frames:
+        return list(range(frames))
+    return np.linspace(0, frames - 1, max_frames, dtype=int).tolist()
+
+
+def frame_max_pixels(count: int, min_pixels: int, max_pixels: int, total_pixels: int) -> float:
+    """Most pixels of each of `count` frames; the total counts a pair of frames once."""
+    return max(min(max_pixels, total_pixels / count * 2), int(min_pixels * 1.05))
+
+
+def listed_frame_size(size: Size) -> Size:
+    """Size of a listed frame after its first resize, which has limits and a factor of its own."""
+    return fit_size(size, 4 * LISTED_FACTOR**2, 16384 * LISTED_FACTOR**2, LISTED_FACTOR)
+
+
+def pair_seconds(indices: Sequence[int], rate: float) -> list[float]:
+    """The time in seconds shown for each pair of frames: the mean of the two frames' times."""
+    seconds = [index / rate for index in indices]
+    return [(first + second) / 2 for first, second in zip(seconds[::2], seconds[1::2], strict=True)]

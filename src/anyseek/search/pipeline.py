@@ -1,0 +1,138 @@
+"""Recall by vectors, then a second reading by the reranker. A file that cannot be read costs only itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyseek.errors import InputError
+from anyseek.items import Item
+from anyseek.search.sources import Found
+
+if TYPE_CHECKING:
+    from anyseek.engine import Embedder, Encoded, Reranker, Scored
+
+__all__ = ["Failure", "Hit", "Hits", "Library", "ask", "embed", "search"]
+
+CANDIDATES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that was found but could not be embedded or scored, and the reason."""
+
+    found: Found
+    error: InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One answer.
+
+    Attributes:
+        found: what and where.
+        score: what the hits are sorted by: the reranker's probability, or the similarity where it did not read.
+        similarity: cosine of the two vectors.
+        reranked: whether the reranker read this pair.
+    """
+
+    found: Found
+    score: float
+    similarity: float
+    reranked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Answers, best first, and what went wrong on the way."""
+
+    hits: tuple[Hit, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Embedded things: `vectors` is `(found, dim)`, row by row with `found`; what failed is listed apart."""
+
+    found: tuple[Found, ...]
+    vectors: NDArray[Any]
+    failures: tuple[Failure, ...] = ()
+
+
+def embed(found: Sequence[Found], embedder: "Embedder", *, show_progress_bar: bool = False) -> Library:
+    """Vectors of everything found; what cannot be decoded goes to `failures` and leaves no row."""
+    if not found:
+        return Library((), np.zeros((0, 0), dtype=np.float32))
+    items = [thing.item for thing in found]
+    answer = embedder.encode_document(items, on_error="collect", show_progress_bar=show_progress_bar)
+    encoded = cast("Encoded", answer)
+    good = [row for row in range(len(found)) if row not in encoded.errors]
+    failures = tuple(Failure(found[row], error) for row, error in sorted(encoded.errors.items()))
+    return Library(tuple(found[row] for row in good), encoded.vectors[good], failures)
+
+
+def ask(
+    query: Item,
+    library: Library,
+    embedder: "Embedder",
+    reranker: "Reranker | None" = None,
+    *,
+    top: int = 10,
+    candidates: int = CANDIDATES,
+) -> Hits:
+    """Rank an embedded library for one query.
+
+    Args:
+        query: what is sought; its instruction says what counts as relevant.
+        library: see `embed`.
+        embedder: the model that embedded the library.
+        reranker: reads the query with each of the best candidates; None leaves the order of the vectors.
+        top: most hits.
+        candidates: how many the reranker reads (at least `top`).
+
+    Raises:
+        InputError: the query itself cannot be used.
+    """
+    if not library.found:
+        return Hits((), library.failures)
+    vectors = cast("NDArray[Any]", embedder.encode_query([query]))
+    similarities = np.asarray(embedder.similarity(vectors, library.vectors), dtype=np.float64)[0]
+    order = np.argsort(-similarities, kind="stable")[: max(top, candidates if reranker else 0)]
+    recalled = [
+        Hit(found=library.found[row], score=float(similarities[row]), similarity=float(similarities[row]))
+        for row in order
+    ]
+    if reranker is None:
+        return Hits(tuple(recalled), library.failures)
+    hits, failures = _reread(query, recalled, reranker)
+    return Hits(tuple(hits[:top]), library.failures + failures)
+
+
+def _reread(query: Item, recalled: list[Hit], reranker: "Reranker") -> tuple[list[Hit], tuple[Failure, ...]]:
+    """Candidates by the reranker's score; those it could not read follow, in the order of the vectors."""
+    pairs = [(query, hit.found.item) for hit in recalled]
+    scored = cast("Scored", reranker.predict(pairs, on_error="collect"))
+    read = [
+        replace(hit, score=float(scored.scores[row]), reranked=True)
+        for row, hit in enumerate(recalled)
+        if row not in scored.errors
+    ]
+    unread = [hit for row, hit in enumerate(recalled) if row in scored.errors]
+    failures = tuple(Failure(recalled[row].found, error) for row, error in sorted(scored.errors.items()))
+    return sorted(read, key=lambda hit: -hit.score) + unread, failures
+
+
+def search(
+    query: Item,
+    found: Sequence[Found],
+    embedder: "Embedder",
+    reranker: "Reranker | None" = None,
+    *,
+    top: int = 10,
+    show_progress_bar: bool = False,
+) -> Hits:
+    """Embed what was found and rank it for one query: `embed`, then `ask`."""
+    library = embed(found, embedder, show_progress_bar=show_progress_bar)
+    return ask(query, library, embedder, reranker, top=top)

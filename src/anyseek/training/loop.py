@@ -1,0 +1,91 @@
+"""One loop for every stage: a stage differs by its batches and its loss, never by a copied script."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from anyseek.errors import TrainingError
+from anyseek.training.optimiser import MasterAdamW
+
+__all__ = ["StepReport", "TrainOptions", "train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """How long and how fast to learn.
+
+    Attributes:
+        steps: optimiser steps.
+        learning_rate: peak, reached after warm-up, falling by a cosine to a twentieth.
+        warmup_steps: linear rise.
+        weight_decay: of matrices.
+        clip: largest norm of the gradient.
+        max_seconds: stop early, letting the schedule follow the clock; None follows the steps.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What happened in a step."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    seconds: float
+
+
+def train(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss_of: Callable[[Any], Tensor],
+    options: TrainOptions,
+    after_step: Callable[[StepReport], None],
+) -> None:
+    """Train until the steps, the batches or the seconds are used up.
+
+    Args:
+        model: its trainable weights are changed.
+        batches: what `loss_of` takes.
+        loss_of: scalar loss of a batch, with a graph.
+        options: of the run.
+        after_step: called after every step.
+
+    Raises:
+        TrainingError: a loss or gradient is not finite; the message names the step.
+    """
+    optimiser = MasterAdamW(
+        model, learning_rate=options.learning_rate, weight_decay=options.weight_decay, clip=options.clip
+    )
+    start = time.monotonic()
+    for step, batch in enumerate(batches):
+        elapsed = time.monotonic() - start
+        done = max(step / options.steps, elapsed / options.max_seconds if options.max_seconds else 0.0)
+        if done >= 1:
+            return
+        loss = loss_of(batch)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(f"the loss of step {step} is {loss.item()}; lower the learning rate")
+        loss.backward()
+        scale = min(1.0, (step + 1) / options.warmup_steps) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        norm = optimiser.step(scale)
+        after_step(
+            StepReport(
+                step=step,
+                loss=loss.item(),
+                gradient_norm=norm,
+                learning_rate=options.learning_rate * scale,
+                seconds=time.monotonic() - start,
+            )
+        )

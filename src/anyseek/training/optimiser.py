@@ -1,0 +1,56 @@
+"""AdamW on fp32 master weights, so that a model can run in bf16 and still learn from small steps."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from anyseek.errors import TrainingError
+
+__all__ = ["MasterAdamW"]
+
+
+class MasterAdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) whose state and weights are fp32 whatever the model's dtype."""
+
+    def __init__(self, model: nn.Module, *, learning_rate: float, weight_decay: float, clip: float) -> None:
+        """Copy the trainable weights; only matrices decay."""
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.masters = [p.detach().float().clone() for p in self.parameters]
+        self.learning_rate, self.clip = learning_rate, clip
+        groups = [
+            {"params": [m for m in self.masters if (m.ndim > 1) == decays], "weight_decay": weight_decay * decays}
+            for decays in (True, False)
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-8)
+
+    def step(self, scale: float) -> float:
+        """Apply the gradients that lie on the model, then clear them.
+
+        Args:
+            scale: of the learning rate, from the schedule.
+
+        Returns:
+            Norm of the gradient before clipping.
+
+        Raises:
+            TrainingError: the norm is not finite.
+        """
+        for master, parameter in zip(self.masters, self.parameters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        norm = float(nn.utils.clip_grad_norm_(self.masters, self.clip))
+        if not norm < float("inf"):
+            raise TrainingError("the gradient is not finite; lower the learning rate")
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate * scale
+        self.optimiser.step()
+        copy_all(self.masters, self.parameters)
+        return norm
+
+
+@torch.no_grad()
+def copy_all(sources: Iterable[Tensor], targets: Iterable[Tensor]) -> None:
+    """Copy tensors pair by pair, each into the dtype and device of its target."""
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)
