@@ -51,10 +51,10 @@ train-tiny: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.tiny
 
 world-assets: $(VENV)/.stamp-test
-	$(BIN)/python -m recipes.world_assets
+	$(BIN)/python scripts/build_world_assets.py
 
 samples: $(VENV)/.stamp-base
-	$(BIN)/python -m recipes.samples
+	$(BIN)/python scripts/build_samples.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

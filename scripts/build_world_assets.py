@@ -1,11 +1,12 @@
 """Make src/anyseek/world/assets from Debian packages: the sprite sheet, the lexicon and the font subsets.
 
-    apt-get install -y fonts-noto-color-emoji fonts-noto-cjk fonts-dejavu-core unicode-cldr-core
-    pip install pillow fonttools && PYTHONPATH=src python scripts/build_world_assets.py
+apt-get install -y fonts-noto-color-emoji fonts-noto-cjk fonts-dejavu-core unicode-cldr-core
+pip install pillow fonttools && PYTHONPATH=src python scripts/build_world_assets.py
 """
 
 import gzip
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anyseek.world import words
 
+
+def listed(names: str) -> list[str]:
+    """Names written with white space between them."""
+    return names.split()
+
+
 HERE = Path(__file__).parent
 ASSETS = HERE.parent / "src/anyseek/world/assets"
 CLDR = Path("/usr/share/unicode/cldr/common")
@@ -25,19 +32,20 @@ EMOJI_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 CJK_FONT = "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc"
 SIDE, COLUMNS, EMOJI_SIZE = 128, 16, 109
 
-LANGUAGES = (
-    "en de fr es it pt nl sv da fi nb is pl cs sk sl hr hu ro et lt lv tr id ms fil vi sw sq ca eu gl cy ga af zu az uz "
-    "bg uk ru mk sr be kk mn el hy ka he ar fa ur hi bn mr ne pa gu ta te kn ml si th lo my km am ko ja zh zh_Hant"
-).split()
+LANGUAGES = listed("""
+    en de fr es it pt nl sv da fi nb is pl cs sk sl hr hu ro et lt lv tr id ms fil vi sw sq ca eu gl cy ga af zu az uz
+    bg uk ru mk sr be kk mn el hy ka he ar fa ur hi bn mr ne pa gu ta te kn ml si th lo my km am ko ja zh zh_Hant
+""")
 FILES = {"nb": "no"}
-CITIES = (
-    "Europe/Berlin Europe/Paris Europe/Madrid Europe/Rome Europe/London Europe/Oslo Europe/Athens Europe/Warsaw "
-    "Europe/Kiev Europe/Moscow Europe/Istanbul Asia/Tokyo Asia/Seoul Asia/Shanghai Asia/Bangkok Africa/Cairo "
-    "Africa/Nairobi America/Lima America/Toronto America/Chicago America/Havana Australia/Sydney Europe/Dublin "
-    "Europe/Vienna"
-).split()
+CITIES = listed("""
+    Europe/Berlin Europe/Paris Europe/Madrid Europe/Rome Europe/London Europe/Oslo Europe/Athens Europe/Warsaw
+    Europe/Kiev Europe/Moscow Europe/Istanbul Asia/Tokyo Asia/Seoul Asia/Shanghai Asia/Bangkok Africa/Cairo
+    Africa/Nairobi America/Lima America/Toronto America/Chicago America/Havana Australia/Sydney Europe/Dublin
+    Europe/Vienna
+""")
 CITY_ENGLISH = {"Kiev": "Kyiv"}
-PUNCTUATION = "".join(chr(code) for code in range(32, 127)) + "×€№·–—…°’„“”、。：，"
+PACKAGES = ("fonts-noto-color-emoji", "fonts-noto-cjk", "fonts-dejavu-core", "unicode-cldr-core")
+PUNCTUATION = "".join(chr(code) for code in range(32, 127)) + "€№·\u2013\u2014…°\u2019„“”、。\uff0c\uff1a"
 
 
 def objects() -> list[tuple[str, str, str]]:
@@ -95,6 +103,16 @@ def names(language: str, rows: list[tuple[str, str, str]]) -> list[str | None]:
     return chosen
 
 
+def without_homographs(tables: dict[str, list[str | None]]) -> dict[str, list[str | None]]:
+    """Names with a name dropped where an earlier language calls another object so (`ape`: a bee in Italian)."""
+    meaning: dict[str, int] = {}
+    for table in tables.values():
+        for index, called in enumerate(table):
+            if called is not None and meaning.setdefault(called.casefold(), index) != index:
+                table[index] = None
+    return tables
+
+
 def cities(language: str) -> list[str]:
     """CLDR's name of every city (its example city of a time zone)."""
     root = tree("main", language)
@@ -144,7 +162,9 @@ def cjk_font(text: str) -> TTFont:
 
 def cut(font: TTFont, text: str) -> TTFont:
     """A font with only the glyphs of a text, without layout tables."""
-    options = subset.Options(hinting=False, layout_features=[], notdef_outline=True, name_IDs=[1, 2, 3, 4, 5, 6, 13, 14])
+    options = subset.Options(
+        hinting=False, layout_features=[], notdef_outline=True, name_IDs=[0, 1, 2, 3, 4, 5, 6, 13, 14]
+    )
     options.drop_tables += ["GSUB", "GPOS", "GDEF", "BASE", "VORG", "vhea", "vmtx"]
     chooser = subset.Subsetter(options)
     chooser.populate(text=text)
@@ -167,21 +187,29 @@ def write_fonts(written: str) -> None:
 EAST = frozenset((*range(0x2E80, 0xA000), *range(0xAC00, 0xD7B0), *range(0xF900, 0xFB00), *range(0xFF00, 0xFFF0)))
 
 
+def write_licences() -> None:
+    """The notices that go with the assets, as Debian ships them."""
+    (ASSETS / "licences").mkdir(exist_ok=True)
+    for package in PACKAGES:
+        shutil.copyfile(f"/usr/share/doc/{package}/copyright", ASSETS / "licences" / f"{package}.txt")
+
+
 def main() -> None:
     """Write every asset."""
     ASSETS.mkdir(parents=True, exist_ok=True)
     rows = objects()
     write_sprites(rows)
+    write_licences()
     lexicon = {
         "objects": rows,
-        "names": {language: names(language, rows) for language in LANGUAGES},
+        "names": without_homographs({language: names(language, rows) for language in LANGUAGES}),
         "cities": {language: cities(language) for language in LANGUAGES},
         "months": {language: months(language) for language in LANGUAGES},
     }
     content = json.dumps(lexicon, ensure_ascii=False, separators=(",", ":"))
     (ASSETS / "lexicon.json.gz").write_bytes(gzip.compress(content.encode(), mtime=0))
-    by_hand = "".join(table for _, table in words.TABLES)
-    write_fonts(content + content.upper() + by_hand + PUNCTUATION)
+    written = content + words.WORDS.read_text("utf-8") + PUNCTUATION
+    write_fonts(written + written.upper() + written.title())
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ FENCES = {
     "PIL": ("media/", "world/"),  # the world draws
     "av": ("media/", "world/"),  # the world writes clips
     "pypdfium2": ("media/",),
-    "httpx": ("media/source.py", "model/download.py"),
+    "httpx": ("media/fetch.py", "model/download.py"),
     "huggingface_hub": ("model/hub.py", "model/download.py"),
     "safetensors": ("model/checkpoint.py",),
     "click": ("cli/",),
@@ -70,7 +70,11 @@ MANY_PARAMETERS = {
     "engine/reranker.py:Reranker.rank": "sentence-transformers' signature",
     "engine/reranker.py:Reranker.predict": "sentence-transformers' signature",
 }
-BROAD_EXCEPT = ("cli/", "server/")
+BROAD_EXCEPT = {
+    "cli/main.py": "the outermost boundary",
+    "server/": "the outermost boundary",
+    "processing/tokenizer.py": "the tokenizer library raises plain Exception for an unreadable file",
+}
 # Errors whose first raiser is still to be written; the test fails when one is raised and still listed.
 NOT_YET_RAISED: set[str] = {"DependencyError"}
 
@@ -196,7 +200,7 @@ def test_no_print_no_global_no_broad_except() -> None:
                 wrong.append(f"{where} print")
             if isinstance(node, ast.Global):
                 wrong.append(f"{where} global")
-            if isinstance(node, ast.ExceptHandler) and not name(path).startswith(BROAD_EXCEPT):
+            if isinstance(node, ast.ExceptHandler) and not name(path).startswith(tuple(BROAD_EXCEPT)):
                 caught = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)] if node.type else ["everything"]
                 if {"everything", "Exception", "BaseException"} & set(caught):
                     wrong.append(f"{where} catches {caught[0]}")
@@ -216,7 +220,7 @@ def test_all_is_sorted_and_complete(path: Path) -> None:
         None,
     )
     assert declared is not None, "no __all__"
-    assert declared == sorted(set(declared))
+    assert declared == sorted(set(declared), key=lambda entry: (not entry.isupper(), entry[0].islower(), entry))
     guarded = [node for guard in tree(path).body if isinstance(guard, ast.If) for node in guard.body]
     bound = {
         alias.asname or alias.name

@@ -35,7 +35,7 @@ class Question:
         return any(found.path == path and page in (None, found.page) for path, page in self.answers)
 
 
-@click.command()
+@click.command(short_help="Search the bundled samples, with known answers.")
 @reranker_options
 @model_options
 @json_option
@@ -47,24 +47,24 @@ def demo(choice: ModelChoice, as_json: bool) -> None:
     """
     from anyseek.cli.output import shows_progress
     from anyseek.model.hub import bundled
-    from anyseek.search import ask, embed
+    from anyseek.search import SearchOptions, ask, embed
 
     started = time.perf_counter()
     folder = bundled(".", "samples")
     questions = read_questions(folder)
     found = _samples(folder)
     embedder, reranker = choice.embedder(), choice.reranker()
-    library = embed(found, embedder, show_progress_bar=shows_progress() and not as_json)
+    library = embed(found, embedder, SearchOptions(show_progress_bar=shows_progress() and not as_json))
     best: list[Hit | None] = []
     for question in questions:
-        hits = ask(question.item, library, embedder, reranker, top=1, candidates=CANDIDATES).hits
+        hits = ask(question.item, library, embedder, reranker, SearchOptions(top=1, candidates=CANDIDATES)).hits
         best.append(hits[0] if hits else None)
     right = [hit is not None and question.is_answer(hit.found) for question, hit in zip(questions, best, strict=True)]
     (_print_json if as_json else _print)(questions, best, right, folder)
     seconds = time.perf_counter() - started
     click.echo(f"{sum(right)} of {len(right)} right; {len(found)} things in {seconds:.1f} s", err=True)
     for failure in library.failures:
-        click.echo(f"unreadable: {failure.found.path}: {failure.error}", err=True)
+        click.echo(f"unreadable: {failure.found.path}: {failure.reason}", err=True)
     if not all(right):
         sys.exit(1)
 

@@ -21,7 +21,7 @@ __all__ = ["embed", "leave"]
 PRECISIONS = ("float32", "float16", "int8", "uint8", "binary", "ubinary")
 
 
-@click.command()
+@click.command(short_help="Turn inputs into vectors.")
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a .npy file, one row per input.")
 @click.option("--instruction", default=None, help="What the vectors are for, as a sentence.")
@@ -34,7 +34,7 @@ def embed(inputs: tuple[str, ...], output: Path | None, choice: ModelChoice, as_
     """Embed INPUTS: files, text, or - for lines of JSON (strings or objects with text, image, video, instruction).
 
     Prints one line of JSON per input, or writes --output. A bad input costs only its own row; the exit code is then
-    that of the first error.
+    that of the first error. Name one page of a PDF as report.pdf#page=2.
     """
     from anyseek.cli.output import note, print_json
 

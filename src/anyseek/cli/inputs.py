@@ -1,16 +1,18 @@
 """What a person types becomes items: file names, text, or lines of JSON on standard input."""
 
 import json
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from anyseek.errors import InputError, SourceError
-from anyseek.items import URL, File, Item
+from anyseek.items import URL, File, Item, Page
 
 __all__ = ["Given", "label", "paths_of", "read_inputs"]
+
+PAGE = re.compile(r"(.+)#page=([1-9][0-9]*)\Z", re.DOTALL)
 
 Given = Item | InputError
 """An item, or why it could not be made: a bad input costs only its own row."""
@@ -21,7 +23,7 @@ def read_inputs(arguments: Sequence[str]) -> list[Given]:
     given: list[Given] = []
     for argument in arguments:
         if argument == "-":
-            lines = click.get_text_stream("stdin", encoding="utf-8")
+            lines = sys.stdin.buffer.read().splitlines()
             given += [_of_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         else:
             given.append(_of_argument(argument))
@@ -29,29 +31,38 @@ def read_inputs(arguments: Sequence[str]) -> list[Given]:
 
 
 def _of_argument(argument: str) -> Given:
-    """A file that exists or an address is loaded; anything else is text, unless it looks like a mistyped file name."""
+    """A file that exists (for a PDF with `#page=N`) or an address is loaded; anything else is text.
+
+    What looks like a mistyped file name is neither, but an error.
+    """
     if URL.match(argument):
         return Item((File(argument),))
-    path = Path(argument).expanduser()
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):  # too long for a file name, or a null character: text
-        exists = False
-    if exists:
+    path, page = Path(argument).expanduser(), PAGE.match(argument)
+    if _exists(path):
         return Item((File(path),))
+    if page and _exists(Path(page[1]).expanduser()):
+        return Item((Page(Path(page[1]).expanduser(), int(page[2])),))
     if not any(map(str.isspace, argument)) and ("/" in argument or path.suffix):
         return SourceError(f"no file {argument!r}; to use it as text, write it on a line of standard input and give -")
     return Item.of(argument)
 
 
-def _of_line(number: int, line: str) -> Given:
-    """A JSON string, or the dictionary form."""
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; text that can be no file name is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or a null character
+        return False
+
+
+def _of_line(number: int, line: bytes) -> Given:
+    """A JSON string, or the dictionary form, in UTF-8."""
     try:
         value: Any = json.loads(line)
         if not isinstance(value, (str, dict)):
             raise InputError(f"a line must hold a JSON string or object, not {type(value).__name__}")
         return Item.of(value)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         return InputError(f"not valid JSON ({error})").at(f"line {number}")
     except InputError as error:
         return error.at(f"line {number}")
@@ -70,4 +81,5 @@ def label(given: Given, width: int = 40) -> str:
 def paths_of(given: Sequence[Given]) -> list[Path]:
     """The local files among the inputs."""
     items = [item for item in given if isinstance(item, Item)]
-    return [part.source for item in items for part in item.parts if isinstance(getattr(part, "source", None), Path)]
+    sources = [getattr(part, "source", None) for item in items for part in item.parts]
+    return [source for source in sources if isinstance(source, Path)]

@@ -44,13 +44,18 @@ def list_models(as_json: bool = False) -> None:
             f"{row['parameters'] / 1e9:.2f} B" if row["parameters"] else "-",
             str(row["dim"] or "-"),
             row["licence"],
-            " / ".join(f"{row[key] / 1e9:.1f}" for key in ("bfloat16_bytes", "float32_bytes")),
+            _gigabytes(row) if row["parameters"] else "-",
             "yes" if row["path"] else "no",
         )
         for row in rows
     ]
     print_table(("name", "kind", ">weights", ">dim", "licence", ">GB bf16/fp32", "here"), cells)
     note(f"* the default ({default}). Memory is that of the weights alone. Get one with: anyseek models get 2b")
+
+
+def _gigabytes(row: dict[str, Any]) -> str:
+    """Memory of the weights in both precisions."""
+    return f"{row['bfloat16_bytes'] / 1e9:.2f} / {row['float32_bytes'] / 1e9:.2f}"
 
 
 def _family() -> list[dict[str, Any]]:
@@ -167,5 +172,4 @@ class _bars:
         if name != self.name:
             self.__exit__()
             self.name, self.bar = name, tqdm(desc=name, total=total, unit="B", unit_scale=True)
-        self.bar.n = done
-        self.bar.refresh()
+        self.bar.update(done - self.bar.n)

@@ -26,7 +26,10 @@ def shows_progress() -> bool:
 
 def print_json(value: Any) -> None:
     """One line of JSON on standard output; NaN becomes null."""
-    click.echo(json.dumps(_finite(value), ensure_ascii=False))
+    line = json.dumps(_finite(value), ensure_ascii=False)
+    if not line.isascii() and any("\ud800" <= letter <= "\udfff" for letter in line):
+        line = json.dumps(_finite(value))  # a file name that is not UTF-8
+    click.echo(line)
 
 
 def _finite(value: Any) -> Any:

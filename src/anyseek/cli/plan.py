@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["plan"]
 
 
-@click.command()
+@click.command(short_help="Tell tokens and frames before decoding.")
 @click.argument("inputs", nargs=-1, required=True)
 @model_options
 @json_option
 @debug_option
 def plan(inputs: tuple[str, ...], choice: ModelChoice, as_json: bool) -> None:
-    """Tell tokens, grids and frames of INPUTS (files, text, or - for lines of JSON) without decoding them."""
+    """Tell tokens, grids and frames of INPUTS (files, text, or - for lines of JSON) without decoding them.
+
+    Name one page of a PDF as report.pdf#page=2.
+    """
     given = read_inputs(inputs)
     processor = choice.processor()
     plans: list[Any] = []
@@ -49,10 +52,10 @@ def _print(plans: list[Any], labels: list[str]) -> None:
 
 
 def _row(name: str, entry: "Plan") -> tuple[str, ...]:
-    """The cells of one plan."""
+    """The cells of one plan; `cut` counts characters of user text."""
     sizes = " ".join(f"{width}x{height}" for width, height in entry.sizes) or "-"
     sizes += " (lowered)" if entry.shrunk else ""
-    name += f" ({entry.cut_characters} characters cut)" if entry.cut_characters else ""
+    name += f" ({entry.cut_characters} cut)" if entry.cut_characters else ""
     return (str(entry.tokens), str(entry.visual_tokens), str(entry.patches), str(sum(entry.frames)), sizes, name)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["rerank"]
 
 
-@click.command()
+@click.command(short_help="Order documents by a query.")
 @click.argument("query")
 @click.argument("documents", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=None, help="Most documents; the default is all.")
@@ -27,7 +27,7 @@ __all__ = ["rerank"]
 def rerank(query: str, documents: tuple[str, ...], choice: ModelChoice, top: int | None, **how: Any) -> None:
     """Order DOCUMENTS (files, text, or - for lines of JSON) by how well they answer QUERY (text or a file).
 
-    --model names the reranker here. A bad document costs only its own row.
+    --model names the reranker here. A bad document costs only its own row. Name one page of a PDF as report.pdf#page=2.
     """
     from anyseek.cli.embed import leave
 

@@ -18,7 +18,7 @@ __all__ = ["search"]
 LISTED = 5  # failures named in full before the rest is only counted
 
 
-@click.command()
+@click.command(short_help="Find things in a folder.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("query", required=False)
 @click.option("--image", type=click.Path(path_type=Path), multiple=True, help="Look for this picture; may be repeated.")
@@ -40,8 +40,8 @@ def search(folder: Path, choice: ModelChoice, top: int, as_json: bool, **asked: 
     choice.note_tiny([folder])
     started = time.perf_counter()
     embedder, reranker = choice.embedder(), choice.reranker()
-    library = engine.embed(found, embedder, show_progress_bar=_bar(as_json))
-    hits = engine.ask(query, library, embedder, reranker, top=top)
+    options = engine.SearchOptions(top=top, show_progress_bar=_bar(as_json))
+    hits = engine.search(query, found, embedder, reranker, options)
     if as_json:
         _print_json(hits, found, skipped)
     else:
@@ -93,15 +93,16 @@ def _print_json(hits: "Hits", found: "list[Found]", skipped: "list[Skipped]") ->
         {"score": hit.score, "similarity": hit.similarity, "reranked": hit.reranked, **as_row(hit.found)}
         for hit in hits.hits
     ]
-    failures = [{**as_row(failure.found), "error": str(failure.error)} for failure in hits.failures]
+    failures = [{**as_row(failure.found), "error": failure.reason} for failure in hits.failures]
     left_out = [{"path": str(file.path), "reason": file.reason} for file in skipped]
     print_json({"searched": len(found), "hits": answers, "failures": failures, "skipped": left_out})
 
 
 def _report(failures: "tuple[Failure, ...]", skipped: "list[Skipped]") -> None:
     """What could not be read, by name; what is of no known kind, by number."""
-    reasons = [f"{file.path}: {file.error}" for file in skipped if file.error]
-    reasons += [f"{failure.found.path}: {failure.error}" for failure in failures]
+    known = [(file.path, file.reason) for file in skipped if file.error]
+    known += [(failure.found.path, failure.reason) for failure in failures]
+    reasons = [reason if path.name in reason else f"{path}: {reason}" for path, reason in known]
     for reason in reasons[:LISTED]:
         click.echo(f"unreadable: {reason}", err=True)
     if len(reasons) > LISTED:

@@ -1,8 +1,8 @@
 """Fetching an http(s) address safely: judged addresses only, limited in bytes, redirects and whole time.
 
-httpcore (which httpx stands on) lets us make the connection ourselves. The name is resolved there, once per hop, and the
-judged address itself is connected to, so that a second answer of the name server cannot lead elsewhere; Host header and
-TLS name stay those of the address. Nothing is read from the environment, no proxies either.
+httpcore (which httpx stands on) lets us make the connection ourselves. The name is resolved there, once per hop, and
+the judged address itself is connected to, so that a second answer of the name server cannot lead elsewhere; Host header
+and TLS name stay those of the address. Nothing is read from the environment, no proxies either.
 """
 
 import ssl
@@ -20,7 +20,7 @@ from anyseek.media.options import MediaOptions
 __all__ = ["fetch"]
 
 REDIRECTS = (301, 302, 303, 307, 308)
-HEADERS = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "anyseek"))
+HEADERS = ((b"Accept", b"*/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"anyseek"))
 TARGET = "/%:=&?~+!$,;'@()*[]-._"
 FAILURES = (
     httpcore.NetworkError,
@@ -47,7 +47,9 @@ def fetch(url: str, name: str, options: MediaOptions) -> bytes:
         LimitError: more bytes than allowed.
     """
     if not options.urls:
-        raise RefusedError(f"{name}: addresses are not fetched here; send the bytes or a data URI, or set MediaOptions.urls")
+        raise RefusedError(
+            f"{name}: addresses are not fetched here; send the bytes or a data URI, or set MediaOptions.urls"
+        )
     backend = _Backend(name, options)
     try:
         with httpcore.ConnectionPool(network_backend=backend) as pool:
@@ -70,7 +72,8 @@ def fetch(url: str, name: str, options: MediaOptions) -> bytes:
 def _hop(pool: httpcore.ConnectionPool, url: str, name: str, options: MediaOptions) -> bytes | str:
     """One request: the body, or the address that a redirect names."""
     target = _target(url, name)
-    headers = [("Host", target.host if target.port is None else target.host + b":%d" % target.port), *HEADERS]
+    host = target.host if target.port is None else target.host + b":%d" % target.port
+    headers = [(b"Host", host), *HEADERS]
     with pool.stream("GET", target, headers=headers) as answer:
         fields = {key.lower(): value for key, value in answer.headers}
         if answer.status in REDIRECTS and b"location" in fields:
@@ -117,7 +120,7 @@ def _collect(chunks: Iterable[bytes], name: str, options: MediaOptions) -> bytes
 def _too_large(name: str, size: int, options: MediaOptions) -> LimitError:
     """The error of a body above the limit."""
     return LimitError(
-        f"{name} has {size:,} bytes or more, above {options.max_download_bytes:,}; raise MediaOptions.max_download_bytes"
+        f"{name} has {size:,} bytes or more, above {options.max_download_bytes:,} (MediaOptions.max_download_bytes)"
     )
 
 

@@ -40,9 +40,10 @@ BLANKS = frozenset("\t\n\r\f\v\x1b\x85")
 def sniff(head: bytes) -> Kind | None:
     """The kind of a file by its first bytes (4096 are enough), None when it is none of them.
 
-    Pictures: JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000, and AVIF where Pillow can read it. Films: MP4, MOV, 3GP, Matroska,
-    WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg, WMV. PDF with its header in the first 1024 bytes. Text: UTF-8 or UTF-16 with its
-    mark, without control characters. A GIF is a picture here, although `probe_video` also reads it as a film.
+    Pictures: JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000, and AVIF where Pillow can read it. Films: MP4, MOV, 3GP,
+    Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg, WMV. PDF with its header in the first 1024 bytes. Text: UTF-8 or
+    UTF-16 with its mark, without control characters. A GIF is a picture here, although `probe_video` also reads it as a
+    film.
     """
     if image_format(head):
         return "image"
@@ -72,7 +73,8 @@ def image_format(head: bytes) -> str | None:
 def demuxer(head: bytes) -> str | None:
     """FFmpeg's name of a film format this room reads, or None.
 
-    It is passed to FFmpeg, so that no file can make it choose a playlist format, which would open other files and addresses.
+    It is passed to FFmpeg, so that no file can make it choose a playlist format, which would open other files and
+    addresses.
     """
     for mark, name in FILMS:
         if head.startswith(mark):
@@ -98,7 +100,7 @@ def is_text(head: bytes) -> bool:
         text = codecs.getincrementaldecoder(coding)().decode(head)
     except UnicodeDecodeError:
         return False
-    return bool(text) and all(letter >= " " and letter != "\x7f" or letter in BLANKS for letter in text)
+    return bool(text) and all((letter >= " " and letter != "\x7f") or letter in BLANKS for letter in text)
 
 
 def _brands(head: bytes) -> frozenset[bytes]:

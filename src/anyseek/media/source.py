@@ -3,7 +3,6 @@
 import base64
 import binascii
 import io
-import os
 import re
 import stat
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ __all__ = ["HEAD", "Blob", "open_source"]
 
 HEAD = 4096
 NAME_LENGTH = 100
+LOGIN = re.compile(r"//[^/]*@")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,15}(?=://)")
 
 
@@ -57,7 +57,7 @@ class Blob:
             return io.BytesIO(self.data)
         assert self.path is not None
         try:
-            return open(self.path, "rb")
+            return self.path.open("rb")
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
@@ -103,13 +103,15 @@ def _from_text(text: str, options: MediaOptions) -> Blob:
     if start.startswith("data:"):
         return _from_data_uri(text, options)
     if start.startswith(("http://", "https://")):
-        name = shorten(text.split("?", 1)[0])
+        name = shorten(LOGIN.sub("//", text.split("?", 1)[0], count=1))
         return _in_memory(fetch(text, name, options), name, options.max_download_bytes, "max_download_bytes")
     if start.startswith("file:"):
         return _from_path(_file_address(text, options), options)
     scheme = SCHEME.match(text)
     if scheme:
-        raise RefusedError(f"{shorten(text)}: {scheme[0]}:// addresses are not loaded; use http, https, file, data or a path")
+        raise RefusedError(
+            f"{shorten(text)}: {scheme[0]}:// addresses are not loaded; use http, https, file, data or a path"
+        )
     return _from_path(text, options)
 
 
@@ -122,9 +124,17 @@ def _file_address(text: str, options: MediaOptions) -> str:
             raise RefusedError(f"{shorten(text)}: files of another machine are not loaded; write file:///path")
         rest = slash + path
     decoded = unquote(rest)
-    if decoded != rest and _allowed(rest, options) and os.path.exists(rest) and not os.path.exists(decoded):
+    if decoded != rest and _allowed(rest, options) and _exists(rest) and not _exists(decoded):
         return rest
     return decoded
+
+
+def _exists(text: str) -> bool:
+    """Whether a path leads to something."""
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long, a NUL
+        return False
 
 
 def _allowed(text: str, options: MediaOptions) -> bool:
@@ -171,18 +181,20 @@ def _from_data_uri(text: str, options: MediaOptions) -> Blob:
     if comma < 0:
         raise DecodeError(f"{name}: a data URI needs a comma between its type and its data")
     coded = text[:comma].lower().rstrip().endswith(";base64")
+    most = options.max_download_bytes
     payload = len(text) - comma - 1
-    _check_size(max(1, payload * 3 // 4 if coded else payload // 3), name, options.max_download_bytes, "max_download_bytes")
+    # A first look before anything is decoded, by a lower bound: line breaks and percent signs take room too.
+    _check_size(max(1, payload // (2 if coded else 3)), name, most, "max_download_bytes")
     body = text[comma + 1 :]
     if not coded:
-        return _in_memory(unquote_to_bytes(body), name, options.max_download_bytes, "max_download_bytes")
+        return _in_memory(unquote_to_bytes(body), name, most, "max_download_bytes")
     letters = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
     letters = letters.replace("-", "+").replace("_", "/")
     try:
         data = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError) as error:  # ValueError: letters outside ASCII
         raise DecodeError(f"{name}: the base64 of this data URI is broken ({error})") from error
-    return _in_memory(data, name, options.max_download_bytes, "max_download_bytes")
+    return _in_memory(data, name, most, "max_download_bytes")
 
 
 def _in_memory(data: bytes, name: str, most: int, knob: str) -> Blob:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from anyseek.errors import CapacityError, CheckpointError, ConfigError
 from anyseek.model.hub import HUB_ID, Kind, folder_of, is_complete, released
@@ -31,7 +31,7 @@ WANTED = frozenset(
     }
 )
 MODELSCOPE = "https://modelscope.cn"
-CHUNK = 1 << 20
+TRIES = 10  # calls of Hugging Face's library for one file
 STALLS = 3  # broken connections in a row that brought nothing before a download is given up
 
 
@@ -157,33 +157,44 @@ def _from_huggingface(hub_id: str, endpoint: str | None, cache: Path | None, pro
     here = [try_to_load_from_cache(hub_id, file.name, cache_dir=cache, revision=info.sha) for file in files]
     _check_room(place, sum(file.size for file, there in zip(files, here, strict=True) if not isinstance(there, str)))
     paths = [_hf_file(hub_id, file, (info.sha, endpoint, cache), progress) for file in files]
-    return _finished(hub_id, paths[0].parent)
+    folder = _finished(hub_id, paths[0].parent)
+    main = folder.parents[1] / "refs" / "main"  # a download by commit leaves none, and other tools look there
+    main.parent.mkdir(exist_ok=True)
+    main.write_text(folder.name, encoding="utf-8")
+    return folder
 
 
 def _hf_file(hub_id: str, file: RemoteFile, at: tuple[str | None, str | None, Path | None], progress: Progress) -> Path:
     """One checked file; a corrupt copy is deleted and fetched once more."""
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import constants
 
     revision, endpoint, cache = at
+    options = {"revision": revision, "endpoint": endpoint, "cache_dir": cache}
     progress(file.name, 0, file.size)
-    for attempt in (1, 2):
+    for again in (False, True):
         with _readable_failures(f"{hub_id}/{file.name}", endpoint or constants.ENDPOINT):
-            path = Path(
-                hf_hub_download(
-                    hub_id,
-                    file.name,
-                    revision=revision,
-                    endpoint=endpoint,
-                    cache_dir=cache,
-                    force_download=attempt == 2,
-                )
-            )
+            path = _hf_fetch(hub_id, file.name, {**options, "force_download": again})
         if _is_sound(path, file):
             progress(file.name, file.size, file.size)
             return path
         path.resolve().unlink()
         path.unlink(missing_ok=True)
     raise _bad_checksum(hub_id, file)
+
+
+def _hf_fetch(hub_id: str, name: str, options: dict[str, Any]) -> Path:
+    """Bring one file; the library goes on where a broken connection stopped, but only when it is called again."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    for left in reversed(range(TRIES)):
+        try:
+            return Path(hf_hub_download(hub_id, name, **options))
+        except OSError as error:
+            final = isinstance(error, (HfHubHTTPError, LocalEntryNotFoundError)) or error.errno is not None
+            if final or not left:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 @contextmanager
@@ -287,7 +298,7 @@ def _append(client: "httpx.Client", hub_id: str, file: RemoteFile, part: Path, p
         resumed = response.status_code == 206
         done = have if resumed else 0
         with part.open("ab" if resumed else "wb") as out:
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in response.iter_raw():
                 out.write(chunk)
                 done += len(chunk)
                 progress(file.name, done, file.size)

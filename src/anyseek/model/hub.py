@@ -17,7 +17,7 @@ Kind = Literal["embedding", "reranking"]
 TINY = {"embedding": "anyseek-tiny-embedding", "reranking": "anyseek-tiny-reranker"}
 """Folder names of the bundled pair."""
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def released(name: str, kind: Kind) -> Released | None:
             return model
         if name.lower() == model.hub_id.lower():
             if kind != model.kind:
-                raise ConfigError(f"{model.hub_id} is a {model.kind} model, but a {kind} model is needed here")
+                raise ConfigError(f"{model.hub_id} is made for {model.kind}, but a model for {kind} is needed here")
             return model
     return None
 
@@ -86,7 +86,7 @@ def bundled(name: str, folder: str = "models") -> Path:
         if place.is_dir():
             return place
     looked = " nor ".join(str(place) for place in places)
-    raise CheckpointError(f"{folder}/{name} does not come with this installation (neither {looked} is there)")
+    raise CheckpointError(f"{Path(folder, name)} does not come with this installation (neither {looked} is there)")
 
 
 def folder_of(hub_id: str, root: Path | None = None) -> Path:
@@ -107,7 +107,7 @@ def is_complete(folder: Path) -> bool:
     if index.is_file():
         try:
             shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return False
         return all((folder / shard).is_file() for shard in shards)
     return any(folder.glob("*.safetensors"))
@@ -125,8 +125,12 @@ def on_disk(hub_id: str, *, cache: Path | None = None, root: Path | None = None)
     if is_complete(own):
         return own
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    found = try_to_load_from_cache(hub_id, "config.json", cache_dir=cache)
+    try:
+        found = try_to_load_from_cache(hub_id, "config.json", cache_dir=cache)
+    except HFValidationError:  # stricter than ours about dots and dashes: such a name is not in its cache
+        return None
     if isinstance(found, str) and is_complete(Path(found).parent):
         return Path(found).parent
     return None

@@ -1,6 +1,6 @@
 """End-to-end search: a folder becomes items, items become vectors, a query becomes ranked hits. Nothing is stored."""
 
-from anyseek.search.pipeline import Failure, Hit, Hits, Library, ask, embed, search
+from anyseek.search.pipeline import Failure, Hit, Hits, Library, SearchOptions, ask, embed, search
 from anyseek.search.sources import Found, Skipped, walk
 
-__all__ = ["Failure", "Found", "Hit", "Hits", "Library", "Skipped", "ask", "embed", "search", "walk"]
+__all__ = ["Failure", "Found", "Hit", "Hits", "Library", "SearchOptions", "Skipped", "ask", "embed", "search", "walk"]

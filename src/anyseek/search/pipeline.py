@@ -14,9 +14,22 @@ from anyseek.search.sources import Found
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Encoded, Reranker, Scored
 
-__all__ = ["Failure", "Hit", "Hits", "Library", "ask", "embed", "search"]
+__all__ = ["Failure", "Hit", "Hits", "Library", "SearchOptions", "ask", "embed", "search"]
 
-CANDIDATES = 20
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How a search runs.
+
+    Attributes:
+        top: most hits.
+        candidates: how many of the best by vector the reranker reads (at least `top`).
+        show_progress_bar: on standard error.
+    """
+
+    top: int = 10
+    candidates: int = 20
+    show_progress_bar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,11 @@ class Failure:
 
     found: Found
     error: InputError
+
+    @property
+    def reason(self) -> str:
+        """What was wrong, without the place in a call that the user did not make."""
+        return str(self.error.args[0]) if self.error.args else str(self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +79,12 @@ class Library:
     failures: tuple[Failure, ...] = ()
 
 
-def embed(found: Sequence[Found], embedder: "Embedder", *, show_progress_bar: bool = False) -> Library:
+def embed(found: Sequence[Found], embedder: "Embedder", options: SearchOptions = SearchOptions()) -> Library:
     """Vectors of everything found; what cannot be decoded goes to `failures` and leaves no row."""
     if not found:
         return Library((), np.zeros((0, 0), dtype=np.float32))
     items = [thing.item for thing in found]
-    answer = embedder.encode_document(items, on_error="collect", show_progress_bar=show_progress_bar)
+    answer = embedder.encode_document(items, on_error="collect", show_progress_bar=options.show_progress_bar)
     encoded = cast("Encoded", answer)
     good = [row for row in range(len(found)) if row not in encoded.errors]
     failures = tuple(Failure(found[row], error) for row, error in sorted(encoded.errors.items()))
@@ -78,9 +96,7 @@ def ask(
     library: Library,
     embedder: "Embedder",
     reranker: "Reranker | None" = None,
-    *,
-    top: int = 10,
-    candidates: int = CANDIDATES,
+    options: SearchOptions = SearchOptions(),
 ) -> Hits:
     """Rank an embedded library for one query.
 
@@ -89,8 +105,7 @@ def ask(
         library: see `embed`.
         embedder: the model that embedded the library.
         reranker: reads the query with each of the best candidates; None leaves the order of the vectors.
-        top: most hits.
-        candidates: how many the reranker reads (at least `top`).
+        options: how many hits and candidates.
 
     Raises:
         InputError: the query itself cannot be used.
@@ -99,21 +114,23 @@ def ask(
         return Hits((), library.failures)
     vectors = cast("NDArray[Any]", embedder.encode_query([query]))
     similarities = np.asarray(embedder.similarity(vectors, library.vectors), dtype=np.float64)[0]
-    order = np.argsort(-similarities, kind="stable")[: max(top, candidates if reranker else 0)]
+    order = np.argsort(-similarities, kind="stable")[: max(options.top, options.candidates if reranker else 0)]
     recalled = [
         Hit(found=library.found[row], score=float(similarities[row]), similarity=float(similarities[row]))
         for row in order
     ]
     if reranker is None:
         return Hits(tuple(recalled), library.failures)
-    hits, failures = _reread(query, recalled, reranker)
-    return Hits(tuple(hits[:top]), library.failures + failures)
+    hits, failures = _reread(query, recalled, reranker, options)
+    return Hits(tuple(hits[: options.top]), library.failures + failures)
 
 
-def _reread(query: Item, recalled: list[Hit], reranker: "Reranker") -> tuple[list[Hit], tuple[Failure, ...]]:
+def _reread(
+    query: Item, recalled: list[Hit], reranker: "Reranker", options: SearchOptions
+) -> tuple[list[Hit], tuple[Failure, ...]]:
     """Candidates by the reranker's score; those it could not read follow, in the order of the vectors."""
     pairs = [(query, hit.found.item) for hit in recalled]
-    scored = cast("Scored", reranker.predict(pairs, on_error="collect"))
+    scored = cast("Scored", reranker.predict(pairs, on_error="collect", show_progress_bar=options.show_progress_bar))
     read = [
         replace(hit, score=float(scored.scores[row]), reranked=True)
         for row, hit in enumerate(recalled)
@@ -129,10 +146,7 @@ def search(
     found: Sequence[Found],
     embedder: "Embedder",
     reranker: "Reranker | None" = None,
-    *,
-    top: int = 10,
-    show_progress_bar: bool = False,
+    options: SearchOptions = SearchOptions(),
 ) -> Hits:
     """Embed what was found and rank it for one query: `embed`, then `ask`."""
-    library = embed(found, embedder, show_progress_bar=show_progress_bar)
-    return ask(query, library, embedder, reranker, top=top)
+    return ask(query, embed(found, embedder, options), embedder, reranker, options)

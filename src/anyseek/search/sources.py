@@ -14,7 +14,6 @@ __all__ = ["FileKind", "Found", "Skipped", "walk"]
 
 FileKind = Literal["image", "page", "text", "video"]
 
-HEAD_BYTES = 4096
 UNKNOWN = "not a picture, PDF, video or text"
 
 
@@ -65,7 +64,7 @@ def walk(folder: Path, media: MediaOptions | None = None) -> Iterator[Found | Sk
     root = folder.resolve()
     seen: set[Path] = set()
     for path in _files(folder):
-        target = path.resolve()
+        target = Path(os.path.realpath(path))  # unlike resolve(), this does not raise at links that form a circle
         if not target.is_relative_to(root):
             yield Skipped(path=path, reason="a link that leads out of the folder")
         elif target not in seen and target.is_file():
@@ -85,9 +84,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _things(path: Path, options: MediaOptions) -> Iterator[Found | Skipped]:
     """What one file holds."""
     try:
-        with path.open("rb") as file:
-            kind = sniff(file.read(HEAD_BYTES))
-        yield from _of_kind(path, kind, options)
+        yield from _of_kind(path, sniff(open_source(path, options).head()), options)
     except OSError as error:
         cause = error if isinstance(error, InputError) else SourceError(f"{path}: {error.strerror or error}")
         yield Skipped(path=path, reason=str(cause), error=cause)

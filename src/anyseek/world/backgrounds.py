@@ -1,6 +1,7 @@
 """Grounds of scenes and clips: a named colour, plain or with a texture."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,13 +26,13 @@ def _ground(colour: str, texture: str) -> Image.Image:
     """The largest ground."""
     base = np.array(COLOUR_VALUES[colour], np.float32)
     strength = _pattern(texture)[..., None]
-    other = base + (255 - base) * 0.35 if base.mean() < 140 else base * 0.8
+    other = base + (255 - base) * 0.22 if base.mean() < 140 else base * 0.8
     ground = base + (other - base) * strength
     return Image.fromarray(ground.round().astype(np.uint8))
 
 
-def _pattern(texture: str) -> np.ndarray:
-    """How much of the second tone each pixel has, `(LARGEST, LARGEST)` in [0, 1]."""
+def _pattern(texture: str) -> Any:
+    """How much of the second tone each pixel has: array of shape (LARGEST, LARGEST) in [0, 1]."""
     rows, columns = np.mgrid[0:LARGEST, 0:LARGEST].astype(np.float32)
     if texture == "gradient":
         return rows / LARGEST

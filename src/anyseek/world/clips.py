@@ -10,7 +10,7 @@ from PIL import Image
 from anyseek import items
 from anyseek.world.backgrounds import BACKGROUNDS, background
 from anyseek.world.scenes import tinted
-from anyseek.world.sprites import sprite
+from anyseek.world.sprites import Pose, sprite, stamp
 from anyseek.world.things import Composition, Fact
 from anyseek.world.words import MOTIONS
 
@@ -69,7 +69,6 @@ class Clip:
         facts: list[Fact] = [("kind", "clip"), ("background", self.colour)]
         for actor in self.actors:
             facts += [("about", actor.object_id), ("motion", actor.object_id, actor.motion)]
-        facts += [("alone", self.actors[0].object_id)] * (len(self.actors) == 1)
         return frozenset(facts)
 
     def compositions(self) -> tuple[Composition, ...]:
@@ -110,10 +109,10 @@ class Clip:
         scale = {"grows": 0.35 + 1.05 * progress, "shrinks": 1.4 - 1.05 * progress}.get(actor.motion, 1.0)
         across = {"left": 1 - progress, "right": progress}.get(actor.motion, 0.5)
         down = {"up": 1 - progress, "down": progress}.get(actor.motion, 0.5)
-        turned = angle + 330 * progress if actor.motion == "turns" else angle
-        picture = sprite(actor.object_id, full * scale, turned, mirrored)
-        place = (round(left + (width - picture.width) * across), round(top + (height - picture.height) * down))
-        canvas.paste(picture, place, picture)
+        pose = Pose(angle + 330 * progress if actor.motion == "turns" else angle, mirrored)
+        picture = sprite(actor.object_id, full * scale, pose)
+        x, y = left + full / 2 + (width - full) * across, top + full / 2 + (height - full) * down
+        stamp(canvas, picture, x, y)
 
     def times(self, frames: int) -> tuple[float, ...]:
         """Times of frames spread evenly over the clip, the first and last close to its ends."""

@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ASSETS", "DRAWN", "Entity", "cities", "languages", "months", "name", "object_by_id", "objects"]
+__all__ = [
+    "ASSETS",
+    "UNDRAWN",
+    "Entity",
+    "called",
+    "cities",
+    "drawable",
+    "languages",
+    "months",
+    "name",
+    "object_by_id",
+    "objects",
+]
 
 ASSETS = Path(__file__).parent / "assets"
 """Sprite sheet, fonts and lexicon, made by `scripts/build_world_assets.py`."""
 
-DRAWN = tuple(
-    "en de fr es it pt nl sv da fi nb is pl cs sk sl hr hu ro et lt lv tr id ms fil vi sw sq ca eu gl cy ga af zu az uz "
-    "bg uk ru mk sr be kk mn el hy ka he ko ja zh zh_Hant".split()
+UNDRAWN = frozenset(
+    ("ar", "fa", "ur", "hi", "bn", "mr", "ne", "pa", "gu", "ta", "te", "kn", "ml", "si", "th", "lo", "my", "km", "am")
 )
-"""Languages the world can draw on pages: no script that needs shaping (Hebrew is only reversed)."""
+"""Languages the world does not write on pages, as their scripts need shaping (Hebrew is only reversed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +49,17 @@ class Entity:
 
 
 @cache
-def _lexicon() -> dict[str, dict[str, list[str]]]:
+def _lexicon() -> dict[str, Any]:
     """The bundled tables."""
-    return json.loads(gzip.decompress((ASSETS / "lexicon.json.gz").read_bytes()))
+    tables: dict[str, Any] = json.loads(gzip.decompress((ASSETS / "lexicon.json.gz").read_bytes()))
+    return tables
 
 
 @cache
 def objects() -> tuple[Entity, ...]:
     """Every object of the world, in a fixed order."""
-    return tuple(Entity(*row, index) for index, row in enumerate(_lexicon()["objects"]))
+    rows: list[tuple[str, str, str]] = _lexicon()["objects"]
+    return tuple(Entity(*row, index) for index, row in enumerate(rows))
 
 
 @cache
@@ -62,14 +76,28 @@ def languages() -> tuple[str, ...]:
 
 def name(object_id: str, language: str = "en") -> str | None:
     """The name of an object in a language; None where CLDR has none that is its own."""
-    return _lexicon()["names"][language][object_by_id()[object_id].index]
+    names: dict[str, list[str | None]] = _lexicon()["names"]
+    return names[language][object_by_id()[object_id].index]
+
+
+def called(object_id: str, language: str) -> str:
+    """The name of an object in a language, or its English one."""
+    return name(object_id, language) or object_id
 
 
 def cities(language: str = "en") -> Sequence[str]:
     """Names of the world's cities, in the same order in every language."""
-    return _lexicon()["cities"][language]
+    names: dict[str, list[str]] = _lexicon()["cities"]
+    return names[language]
 
 
 def months(language: str = "en") -> Sequence[str]:
     """Names of the twelve months (English where CLDR has none)."""
-    return _lexicon()["months"][language] or _lexicon()["months"]["en"]
+    names: dict[str, list[str] | None] = _lexicon()["months"]
+    return names[language] or names["en"] or ()
+
+
+@cache
+def drawable(ids: tuple[str, ...], language: str, longest: int) -> tuple[str, ...]:
+    """Those objects whose name in a language has at most `longest` characters, so that it can be drawn large."""
+    return tuple(one for one in ids if len(called(one, language)) <= longest)

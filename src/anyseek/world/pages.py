@@ -9,19 +9,21 @@ import numpy as np
 from anyseek import items
 from anyseek.world.canvas import Mark, paint
 from anyseek.world.layouts import Sheet, layout
-from anyseek.world.lexicon import DRAWN, cities, months, name
+from anyseek.world.lexicon import UNDRAWN, called, cities, drawable, months
 from anyseek.world.things import COLOUR_VALUES, Composition, Fact
 from anyseek.world.words import PAGE_TYPES, WRITTEN, word
 
 __all__ = ["PAGE_LANGUAGES", "Page", "page_variants", "sample_page"]
 
-PAGE_LANGUAGES = tuple(language for language in WRITTEN if language in DRAWN)
+PAGE_LANGUAGES = tuple(language for language in WRITTEN if language not in UNDRAWN)
 """Languages whose pages can be written and drawn."""
 
 PRICED = frozenset({"invoice", "receipt", "menu"})
 SUMMED = frozenset({"invoice", "receipt"})
 INKS = ("black", "red", "green", "blue", "purple", "brown")
 PAPERS = ((255, 255, 255), (252, 248, 236), (240, 245, 250))
+LONGEST = 20
+DATES = {"ja": "{1}{0}日", "zh": "{1}{0}日", "ko": "{1} {0}일"}
 FORMATS = ((320, 448), (320, 448), (304, 416), (352, 480), (448, 320))
 
 
@@ -87,12 +89,12 @@ class Page:
 
     def _sheet(self) -> Sheet:
         """The words of the page, ready to be placed."""
-        when = f"{self.day} {months(self.language)[self.month]}"
+        when = DATES.get(self.language, "{0} {1}").format(self.day, months(self.language)[self.month])
         return Sheet(
             type=self.type,
             heading=word(self.type, self.language),
             labels={key: word(key, self.language) for key in ("number", "date", "city", "total", "price", "name")},
-            names=tuple(name(one, self.language) or one for one in self.objects),
+            names=tuple(called(one, self.language) for one in self.objects),
             amounts=self.amounts,
             city=cities(self.language)[self.city],
             date=when,
@@ -116,11 +118,12 @@ def sample_page(rng: random.Random, objects: Sequence[str], language: str | None
     """A random page; English in half of the pages where no language is given."""
     kind = rng.choice(PAGE_TYPES)
     count = {"letter": 2, "poster": 1, "form": 1}.get(kind) or rng.randint(2, 4)
+    chosen = language or ("en" if rng.random() < 0.5 else rng.choice(PAGE_LANGUAGES))
     width, height = rng.choice(FORMATS)
     return Page(
         type=kind,
-        language=language or ("en" if rng.random() < 0.5 else rng.choice(PAGE_LANGUAGES)),
-        objects=tuple(rng.sample(objects, count)),
+        language=chosen,
+        objects=tuple(rng.sample(drawable(tuple(objects), chosen, LONGEST), count)),
         amounts=_amounts(rng, kind, count),
         city=rng.randrange(len(cities())),
         day=rng.randint(1, 28),
@@ -143,25 +146,10 @@ def _amounts(rng: random.Random, kind: str, count: int) -> tuple[int, ...]:
 
 
 def page_variants(page: Page, rng: random.Random, objects: Sequence[str]) -> Iterator[Page]:
-    """Endless pages that differ from one in type, subject, a row, city, date, number, amounts or language."""
+    """Endless pages that differ from one in type, subject, a row, city, date, number, amounts, order or language."""
+    changes = (_other_type, _other_object, _other_city, _other_date, _other_figures, _other_order, _other_language)
     while True:
-        change = rng.randrange(7)
-        if change == 0:
-            yield _other_type(page, rng, objects)
-        elif change == 1:
-            ids = list(page.objects)
-            ids[0 if rng.random() < 0.6 else -1] = rng.choice([one for one in objects if one not in ids])
-            yield replace(page, objects=tuple(ids))
-        elif change == 2:
-            yield replace(page, city=rng.randrange(len(cities())))
-        elif change == 3:
-            yield replace(page, month=rng.randrange(12), day=rng.randint(1, 28))
-        elif change == 4:
-            yield replace(page, number=rng.randint(1000, 9999), amounts=_amounts(rng, page.type, len(page.objects)))
-        elif change == 5:
-            yield replace(page, objects=page.objects[1:] + page.objects[:1])
-        else:
-            yield replace(page, language=rng.choice(PAGE_LANGUAGES), ink=rng.choice(INKS), city=rng.randrange(len(cities())))
+        yield rng.choice(changes)(page, rng, objects)
 
 
 def _other_type(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
@@ -169,3 +157,40 @@ def _other_type(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
     other = sample_page(rng, [one for one in objects if one != page.objects[0]], page.language)
     kept = {field: getattr(page, field) for field in ("city", "day", "month", "number", "icon", "ink", "face", "paper")}
     return replace(other, objects=(page.objects[0], *other.objects[1:]), **kept)
+
+
+def _other_object(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """Another subject, or another last row."""
+    fitting = drawable(tuple(objects), page.language, LONGEST)
+    ids = list(page.objects)
+    ids[0 if rng.random() < 0.6 else -1] = rng.choice([one for one in fitting if one not in ids])
+    return replace(page, objects=tuple(ids))
+
+
+def _other_city(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """Another city."""
+    return replace(page, city=rng.randrange(len(cities())))
+
+
+def _other_date(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """Another day and month."""
+    return replace(page, month=rng.randrange(12), day=rng.randint(1, 28))
+
+
+def _other_figures(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """Another number and other amounts."""
+    return replace(page, number=rng.randint(1000, 9999), amounts=_amounts(rng, page.type, len(page.objects)))
+
+
+def _other_order(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """The same rows with another subject, or another city where there is one row."""
+    if len(page.objects) == 1:
+        return _other_city(page, rng, objects)
+    return replace(page, objects=page.objects[1:] + page.objects[:1])
+
+
+def _other_language(page: Page, rng: random.Random, objects: Sequence[str]) -> Page:
+    """Another language and another city."""
+    chosen = rng.choice(PAGE_LANGUAGES)
+    short = all(len(called(one, chosen)) <= LONGEST for one in page.objects)
+    return replace(page, language=chosen if short else page.language, city=rng.randrange(len(cities())))

@@ -1,15 +1,15 @@
 """Training pairs without end: a query, a thing that answers it, and near misses that do not."""
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from anyseek.errors import ConfigError
+from anyseek.world.asking import ask, ask_by_picture, ask_by_picture_and_words, subjects
 from anyseek.world.charts import chart_variants, sample_chart
 from anyseek.world.clips import clip_variants, sample_clip
 from anyseek.world.notes import note_variants, sample_note
 from anyseek.world.pages import page_variants, sample_page
-from anyseek.world.phrasing import ask, ask_by_picture, subjects
 from anyseek.world.queries import KINDS, Query
 from anyseek.world.scenes import sample_scene, scene_variants
 from anyseek.world.splits import Split, allows, check_split, draw_until_allowed, object_ids
@@ -17,7 +17,7 @@ from anyseek.world.things import Thing
 
 __all__ = ["Mix", "Pair", "near_misses", "pairs", "sample_thing"]
 
-VARIANTS = {
+VARIANTS: dict[str, Callable[..., Iterator[Thing]]] = {
     "scene": scene_variants,
     "page": page_variants,
     "chart": chart_variants,
@@ -25,6 +25,9 @@ VARIANTS = {
     "note": note_variants,
 }
 PATIENCE = 24
+"""Variants tried per near miss, before any other thing will do."""
+
+DEFAULT_KINDS = {"scene": 4.0, "page": 3.0, "chart": 1.0, "clip": 2.0, "note": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +37,16 @@ class Mix:
     Attributes:
         kinds: weight of each kind of document.
         levels: weight of difficulty 1 (a name), 2 (an attribute) and 3 (a relation or several attributes).
-        pictures: share of level 1 queries that are a picture of the object.
+        pictures: share of level 1 queries that are a picture, and of level 2 queries that are a picture with words.
+        mixed: share of queries that look for every kind, and whose instruction therefore names none.
         negatives: near misses per pair.
         language: of every query; None mixes them.
     """
 
-    kinds: Mapping[str, float] = field(default_factory=lambda: dict(scene=4, page=3, chart=1, clip=2, note=1))
+    kinds: Mapping[str, float] = field(default_factory=lambda: DEFAULT_KINDS)
     levels: tuple[float, float, float] = (1, 1, 1)
     pictures: float = 0.15
+    mixed: float = 0.3
     negatives: int = 2
     language: str | None = None
 
@@ -63,7 +68,7 @@ class Pair:
 def sample_thing(kind: str, rng: random.Random, split: Split = "train", level: int = 3) -> Thing:
     """A random thing of a split, as rich as queries of the level need."""
     objects = object_ids(split)
-    richer = level == 3 or split == "composition"
+    richer = level == 3
 
     def sample() -> Thing:
         """One thing, of the split or not."""
@@ -78,7 +83,9 @@ def sample_thing(kind: str, rng: random.Random, split: Split = "train", level: i
     return draw_until_allowed(split, sample)
 
 
-def near_misses(query: Query, thing: Thing, rng: random.Random, count: int, split: Split = "train") -> tuple[Thing, ...]:
+def near_misses(
+    query: Query, thing: Thing, rng: random.Random, count: int, split: Split = "train"
+) -> tuple[Thing, ...]:
     """Things much like one that answers a query, none of which answers it.
 
     Args:
@@ -119,8 +126,11 @@ def pairs(seed: int, split: Split = "train", mix: Mix = Mix()) -> Iterator[Pair]
 def _pair(kind: str, level: int, rng: random.Random, split: Split, mix: Mix) -> Pair:
     """One pair of a kind and level."""
     thing = sample_thing(kind, rng, split, level)
-    if level == 1 and rng.random() < mix.pictures:
-        query = ask_by_picture(subjects(thing)[0], (kind,))
+    if level < 3 and rng.random() < mix.pictures:
+        only = level == 1
+        query = ask_by_picture(subjects(thing)[0], (kind,)) if only else ask_by_picture_and_words(thing, rng)
     else:
         query = ask(thing, rng, level, mix.language)
+    if rng.random() < mix.mixed:
+        query = replace(query, kinds=frozenset(KINDS))
     return Pair(query, thing, near_misses(query, thing, rng, mix.negatives, split))

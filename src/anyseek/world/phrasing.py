@@ -1,259 +1,231 @@
-"""How things are asked for: from a thing to a query that it answers, in English, 21 other languages, or by name."""
+"""What is said of a thing, and the facts that stand behind the words: one function per kind, in 22 languages.
+
+English is said in phrases; the other languages are telegraphic (`Hund, Hintergrund: blau`), which needs no inflection.
+"""
 
 import random
 from collections.abc import Callable
 
-from anyseek.world.charts import Chart
+from anyseek.world.charts import PIE, Chart
 from anyseek.world.clips import Clip
-from anyseek.world.english import a, counted
+from anyseek.world.english import a, are, counted, some
 from anyseek.world.layouts import money
-from anyseek.world.lexicon import cities, languages, months, name
+from anyseek.world.lexicon import called, cities, months
 from anyseek.world.notes import Note
 from anyseek.world.pages import SUMMED, Page
-from anyseek.world.queries import KINDS, Query
-from anyseek.world.scenes import Scene
-from anyseek.world.things import Fact, Thing
+from anyseek.world.scenes import Group, Scene
+from anyseek.world.things import Fact
 from anyseek.world.words import NUMBERS, WRITTEN, word
 
-__all__ = ["ask", "ask_by_picture", "pick_language"]
+__all__ = ["PHRASINGS", "REMARKS", "Said"]
 
-Asked = tuple[str, set[Fact]]
-"""The text of a query and the facts it asks for."""
+Said = tuple[str, frozenset[Fact]]
+"""Words, and the facts they state."""
 
-SAID = {
-    "left": "moves to the left",
-    "right": "moves to the right",
-    "up": "moves up",
-    "down": "moves down",
-    "appears": "appears",
-    "disappears": "disappears",
-    "turns": "turns around",
-    "grows": "grows",
-    "shrinks": "shrinks",
-}
-"""English for the motions."""
+PLACES = {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}
+TEXTURES = {"stripes": "striped ", "dots": "dotted ", "checks": "checked "}
+DEEDS = {"left": "moves to the left", "right": "moves to the right", "up": "moves up", "down": "moves down"}
+RELATIONS = {"zh": "{0}在{1}{2}", "ja": "{1}の{2}{0}", "ko": "{1} {2} {0}", "tr": "{1} {2} {0}", "hi": "{1} {2} {0}"}
+COUNTS = {"zh": "{0}个{1}", "ja": "{1}{0}つ", "ko": "{1} {0} 개"}
 
 
-def pick_language(rng: random.Random, english: float = 0.4) -> str:
-    """English with that probability, then evenly a language with hand-written words or any other."""
-    if rng.random() < english:
-        return "en"
-    return rng.choice(WRITTEN if rng.random() < 0.6 else languages())
-
-
-def ask(thing: Thing, rng: random.Random, level: int = 1, language: str | None = None) -> Query:
-    """A query that the thing answers.
-
-    Args:
-        thing: the document to find.
-        rng: source of randomness.
-        level: 1 a name, 2 an attribute, 3 a relation or several attributes.
-        language: of the text; None picks one. Levels 2 and 3 need the hand-written words of `words.WRITTEN` for most
-            kinds; in other languages the query falls back on names, cities and months.
-    """
-    language = language or pick_language(rng)
-    if level == 1 or (language not in WRITTEN and thing.kind in ("scene", "clip", "chart")):
-        text, needs = _names(thing, rng, language, 1 if level == 1 else 2)
-    else:
-        text, needs = ASK[thing.kind](thing, rng, level, language)
-    return Query(text=text, language=language, needs=frozenset(needs), kinds=frozenset({thing.kind}), level=level)
-
-
-def ask_by_picture(object_id: str, kinds: tuple[str, ...] = KINDS) -> Query:
-    """The picture of an object as a query for everything about it."""
-    needs: frozenset[Fact] = frozenset({("about", object_id)})
-    return Query(text=object_id, language="", needs=needs, kinds=frozenset(kinds), level=1, picture=object_id)
-
-
-def subjects(thing: Thing) -> tuple[str, ...]:
-    """Objects a thing is about, the most prominent first."""
-    match thing:
-        case Scene():
-            return tuple(group.object_id for group in thing.groups)
-        case Clip():
-            return tuple(actor.object_id for actor in thing.actors)
-        case Chart():
-            return (thing.extreme(max), *(one for one in thing.objects if one != thing.extreme(max)))
-        case Page() | Note():
-            return thing.objects
-    raise TypeError(f"no such thing: {thing!r}")
-
-
-def _called(object_id: str, language: str) -> str:
-    """The name of an object, English where the language has none."""
-    return name(object_id, language) or object_id
-
-
-def _names(thing: Thing, rng: random.Random, language: str, most: int) -> Asked:
-    """Bare names of what the thing is about."""
-    ids = subjects(thing)[:most]
-    if language == "en" and len(ids) == 1:
-        text = rng.choice((ids[0], ids[0], a(ids[0]), f"{KIND_PHRASES[thing.kind]} {a(ids[0])}"))
-    else:
-        text = ", ".join(_called(one, language) for one in ids)
-    return text, {("about", one) for one in ids}
-
-
-KIND_PHRASES = {
-    "scene": "a picture of",
-    "page": "a page about",
-    "chart": "a chart with",
-    "clip": "a video of",
-    "note": "a text about",
-}
-
-
-def _scene(scene: Scene, rng: random.Random, level: int, language: str) -> Asked:
-    """Counts, sizes, places, grounds; at level 3 two groups and how they lie."""
-    if level == 3 and len(scene.groups) > 1:
-        return _scene_relation(scene, rng, language)
-    group = rng.choice(scene.groups)
-    called, ground = _called(group.object_id, language), word(scene.colour, language)
-    needs: set[Fact] = {("about", group.object_id)}
-    phrase = a(group.object_id)
-    choice = rng.random()
-    if group.count > 1 and choice < 0.7:
-        needs = {("count", group.object_id, group.count)}
-        phrase = counted(group.object_id, group.count)
-        called = f"{word(NUMBERS[group.count - 1], language)} {called}"
-    elif group.size and choice < 0.6:
-        needs.add(("size", group.object_id, group.size))
-        phrase = f"a {group.size} {group.object_id}"
-        called = f"{called} ({word(group.size, language)})"
-    elif len(scene.groups) == 1 and choice < 0.8 and language == "en":
-        place = scene.place()
-        return f"{phrase} {PLACE_PHRASES.get(place, 'in the ' + place)}", {("place", group.object_id, place)}
-    if level == 3 or len(needs) == 1 and ("about", group.object_id) in needs:
-        needs.add(("background", scene.colour))
-        phrase += f" on a {scene.colour} background"
-        called += f", {word('background', language)}: {ground}"
-    return (phrase if language == "en" else called), needs
-
-
-PLACE_PHRASES = {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}
-
-
-def _scene_relation(scene: Scene, rng: random.Random, language: str) -> Asked:
-    """Two groups and how one lies to the other, sometimes with a count or the ground."""
-    one, other = rng.sample(scene.groups, 2)
-    relations = [fact[0] for fact in scene.facts() if fact[1:] == (one.object_id, other.object_id)]
-    relation = str(rng.choice(sorted(map(str, relations))))
-    needs: set[Fact] = {(relation, one.object_id, other.object_id)}
+def ground(thing: Scene | Clip, rng: random.Random, language: str) -> Said:
+    """The background: `on a striped blue background`."""
+    facts: set[Fact] = {("background", thing.colour)}
     if language != "en":
-        return _stated(_called(one.object_id, language), relation, _called(other.object_id, language), language), needs
-    first = a(one.object_id)
-    if one.count > 1:
-        first = counted(one.object_id, one.count)
-        needs.add(("count", one.object_id, one.count))
-    text = f"{first} {relation} {a(other.object_id) if other.count == 1 else counted(other.object_id, other.count)}"
-    if other.count > 1:
-        needs.add(("count", other.object_id, other.count))
-    if rng.random() < 0.3:
-        needs.add(("background", scene.colour))
-        text += f" on a {scene.colour} background"
-    return text, needs
+        return f"{word('background', language)}: {word(thing.colour, language)}", frozenset(facts)
+    texture = ""
+    if isinstance(thing, Scene) and thing.texture in TEXTURES and rng.random() < 0.4:
+        texture = TEXTURES[thing.texture]
+        facts.add(("texture", thing.texture))
+    return f"on {a(texture + thing.colour)} background", frozenset(facts)
 
 
-def _stated(one: str, relation: str, other: str, language: str) -> str:
-    """A relation in the order a language says it."""
-    said = word(relation, language)
-    if language in ("zh",):
-        return f"{one}在{other}{said[1:]}"
-    if language in ("ja",):
-        return f"{other}の{said}{one}"
-    if language in ("ko",):
-        return f"{other} {said} {one}"
-    if language in ("tr",):
-        return f"{one}, {other} {said}"
-    if language in ("hi",):
-        return f"{one} {other} {said}"
-    return f"{one} {said} {other}"
+def many(group: Group, language: str) -> Said:
+    """A group by its count, size or only its name: `two apples`, `a small apple`, `an apple`."""
+    one, name = group.object_id, called(group.object_id, language)
+    if group.count > 1:
+        number = word(NUMBERS[group.count - 1], language)
+        text = counted(one, group.count) if language == "en" else COUNTS.get(language, "{0} {1}").format(number, name)
+        return text, frozenset({("count", one, group.count)})
+    facts: set[Fact] = {("about", one)}
+    if group.size:
+        facts.add(("size", one, group.size))
+        text = f"a {group.size} {one}" if language == "en" else f"{name} ({word(group.size, language)})"
+        return text, frozenset(facts)
+    return a(one) if language == "en" else name, frozenset(facts)
 
 
-def _clip(clip: Clip, rng: random.Random, level: int, language: str) -> Asked:
-    """What one actor does; at level 3 what both do, or the ground."""
+def plain(object_id: str, language: str) -> Said:
+    """Only the name, with an article in English."""
+    return a(object_id) if language == "en" else called(object_id, language), frozenset({("about", object_id)})
+
+
+def joined(first: Said, second: Said, language: str) -> Said:
+    """Two statements as one."""
+    return f"{first[0]}{' ' if language == 'en' else ', '}{second[0]}", first[1] | second[1]
+
+
+def say_scene(scene: Scene, rng: random.Random, level: int, language: str) -> Said:
+    """Count, size, place or ground; at level 3 two groups and how they lie, or all of one group."""
+    if level == 3 and len(scene.groups) > 1:
+        return _relation(scene, rng, language)
+    group = rng.choice(scene.groups)
+    if level == 3:
+        return joined(many(group, language), ground(scene, rng, language), language)
+    if language == "en" and rng.random() < 0.3:
+        place = scene.places(group)[0]
+        text = f"{a(group.object_id)} {PLACES.get(place, f'in the {place}')}"
+        return text, frozenset({("place", group.object_id, place)})
+    if (group.count > 1 or group.size) and rng.random() < 0.6:
+        return many(group, language)
+    return joined(plain(group.object_id, language), ground(scene, rng, language), language)
+
+
+def _relation(scene: Scene, rng: random.Random, language: str) -> Said:
+    """Two groups and how one lies to the other, in English sometimes with counts and the ground."""
+    one, other = rng.sample(scene.groups, 2)
+    relations = sorted(str(fact[0]) for fact in scene.facts() if fact[1:] == (one.object_id, other.object_id))
+    relation = rng.choice(relations)
+    detailed = language == "en" and rng.random() < 0.5
+    first, second = (many(g, language) if detailed else plain(g.object_id, language) for g in (one, other))
+    form = RELATIONS.get(language, "{0} {2} {1}")
+    text = form.format(first[0], second[0], word(relation, language))
+    facts = first[1] | second[1] | {(relation, one.object_id, other.object_id)}
+    return joined((text, facts), ground(scene, rng, language), language) if rng.random() < 0.25 else (text, facts)
+
+
+def say_clip(clip: Clip, rng: random.Random, level: int, language: str) -> Said:
+    """What one actor does; at level 3 what both do, or the ground as well."""
     actors = rng.sample(clip.actors, len(clip.actors) if level == 3 else 1)
-    needs: set[Fact] = {("motion", one.object_id, one.motion) for one in actors}
+    facts: frozenset[Fact] = frozenset(("motion", one.object_id, one.motion) for one in actors)
     if language == "en":
-        text = " and ".join(f"{a(one.object_id)} that {SAID[one.motion]}" for one in actors)
-        if level == 3 and len(actors) == 1:
-            needs.add(("background", clip.colour))
-            text += f" on a {clip.colour} background"
-        return text, needs
-    return ", ".join(f"{_called(one.object_id, language)} {word(one.motion, language)}" for one in actors), needs
+        text = " and ".join(f"{a(one.object_id)} that {_deed(one.motion, language)}" for one in actors)
+    else:
+        text = ", ".join(f"{called(one.object_id, language)} {_deed(one.motion, language)}" for one in actors)
+    said = (text, facts)
+    return joined(said, ground(clip, rng, language), language) if level == 3 and len(actors) == 1 else said
 
 
-def _chart(chart: Chart, rng: random.Random, level: int, language: str) -> Asked:
-    """Which category is highest or lowest; the form and a category; subject and city."""
+def _deed(motion: str, language: str) -> str:
+    """What an actor does, in words."""
+    return DEEDS.get(motion) or word(motion) if language == "en" else word(motion, language)
+
+
+def say_chart(chart: Chart, rng: random.Random, level: int, language: str) -> Said:
+    """Which category is highest or lowest, or subject and city; at level 3 with form, colour and subject."""
+    subject, where = word(chart.subject, language), cities(language)[chart.city]
+    if level == 2 and rng.random() < 0.5:
+        text = f"{subject.lower()} in {where}" if language == "en" else f"{subject} {where}"
+        return text, frozenset({("subject", chart.subject), ("city", chart.city)})
     extreme = rng.choice(("highest", "lowest"))
-    object_id = chart.extreme(max if extreme == "highest" else min)
-    where = cities(language)[chart.city]
-    subject, form = word(chart.subject, language), word(chart.form, language)
-    if level == 2 and rng.random() < 0.5:
-        needs: set[Fact] = {("subject", chart.subject), ("city", chart.city)}
-        return (f"{chart.subject} in {where}" if language == "en" else f"{subject} {where}"), needs
-    needs = {(extreme, object_id)}
-    called = _called(object_id, language)
-    if level == 3:
-        needs |= {("form", chart.form), ("subject", chart.subject)}
-        if language == "en":
-            return f"a {chart.form} of {chart.subject} where {called} is {extreme}", needs
-        return f"{form}, {subject}: {called} {word(extreme, language)}", needs
-    return (f"a chart where {called} is {extreme}" if language == "en" else f"{called}: {word(extreme, language)}"), needs
-
-
-def _page(page: Page, rng: random.Random, level: int, language: str) -> Asked:
-    """Type and subject, or type and city; at level 3 with the date, the number or the total."""
-    called, where = _called(page.objects[0], language), cities(language)[page.city]
-    when = months(language)[page.month]
-    if language not in WRITTEN:
-        needs: set[Fact] = {("about", page.objects[0]), ("city", page.city)}
-        return (f"{called}, {where}", needs) if level == 2 else (f"{called}, {where}, {when}", needs | {("month", page.month)})
-    needs = {("type", page.type)}
-    kind = word(page.type, language)
-    english = f"{'an' if page.type[0] in 'aeiou' else 'a'} {page.type}"
-    if level == 2 and rng.random() < 0.5:
-        return (f"{english} from {where}" if language == "en" else f"{kind}, {where}"), needs | {("city", page.city)}
-    needs.add(("subject", page.objects[0]))
-    text = f"{english} about {called}" if language == "en" else f"{kind}: {called}"
+    object_id = chart.highest() if extreme == "highest" else chart.lowest()
+    top: Fact = (extreme, object_id)
+    name, end = called(object_id, language), word(extreme, language)
     if level == 2:
-        return text, needs
-    return _page_detail(page, rng, language, (text, needs), (where, when))
+        return f"a chart where {are(object_id)} {end}" if language == "en" else f"{name}: {end}", frozenset({top})
+    facts: set[Fact] = {top, ("form", chart.form), ("subject", chart.subject)}
+    if language != "en":
+        return f"{word(chart.form, language)}, {subject}: {name} {end}", frozenset(facts)
+    coloured = chart.form != PIE and rng.random() < 0.4
+    if coloured:
+        facts.add(("colour", chart.colour))
+    form = f"{chart.colour} {chart.form}" if coloured else chart.form
+    return f"{a(form)} of {chart.subject} where {are(object_id)} {end}", frozenset(facts)
 
 
-def _page_detail(page: Page, rng: random.Random, language: str, asked: Asked, names: tuple[str, str]) -> Asked:
-    """One more fact of a page: total, number, city or month."""
-    (text, needs), (where, when), choice = asked, names, rng.random()
-    if choice < 0.25 and page.type in SUMMED:
-        total = money(page.total())
-        return f"{text}, {word('total', language).lower()} {total}", needs | {("total", page.total())}
+def say_page(page: Page, rng: random.Random, level: int, language: str) -> Said:
+    """Type and subject, or type and city; at level 3 with the total, the number, the city or the month."""
+    subject, where = page.objects[0], cities(language)[page.city]
+    if language not in WRITTEN:
+        said: Said = (f"{called(subject, language)}, {where}", frozenset({("about", subject), ("city", page.city)}))
+        when: Said = (months(language)[page.month], frozenset({("month", page.month)}))
+        return joined(said, when, language) if level == 3 else said
+    kind, typed = a(page.type) if language == "en" else word(page.type, language), {("type", page.type)}
+    if level == 2 and rng.random() < 0.4:
+        text = f"{kind} from {where}" if language == "en" else f"{kind}, {where}"
+        return text, frozenset({*typed, ("city", page.city)})
+    text = f"{kind} about {some(subject)}" if language == "en" else f"{kind}: {called(subject, language)}"
+    said = (text, frozenset({*typed, ("subject", subject)}))
+    return said if level == 2 else _detailed(said, page, rng, language)
+
+
+def _detailed(said: Said, page: Page, rng: random.Random, language: str) -> Said:
+    """A page with one more of its facts."""
+    (text, facts), choice = said, rng.random()
+    if choice < 0.3 and page.type in SUMMED:
+        return f"{text}, {word('total', language).lower()} {money(page.total())}", facts | {("total", page.total())}
     if choice < 0.5 and page.type != "poster":
-        return f"{text}, {word('number', language).lower()} {page.number}", needs | {("number", page.number)}
+        return f"{text}, {word('number', language).lower()} {page.number}", facts | {("number", page.number)}
+    english = language == "en"
     if choice < 0.8:
-        return (f"{text} from {where}" if language == "en" else f"{text}, {where}"), needs | {("city", page.city)}
-    return (f"{text} of {when}" if language == "en" else f"{text}, {when}"), needs | {("month", page.month)}
+        where = cities(language)[page.city]
+        return f"{text} from {where}" if english else f"{text}, {where}", facts | {("city", page.city)}
+    when = months(language)[page.month]
+    return f"{text} of {when}" if english else f"{text}, {when}", facts | {("month", page.month)}
 
 
-def _note(note: Note, rng: random.Random, level: int, language: str) -> Asked:
-    """Object and city, or object and month; at level 3 two objects, or all of these."""
-    called, where = _called(note.objects[0], language), cities(language)[note.city]
-    when = months(language)[note.month]
-    needs: set[Fact] = {("about", note.objects[0])}
-    if level == 3 and len(note.objects) > 1 and rng.random() < 0.5:
-        text, more = _names(note, rng, language, 2)
-        return f"{text}, {where}", more | {("city", note.city)}
-    if level == 3:
-        text = f"{a(called)} in {where} in {when}" if language == "en" else f"{called}, {where}, {when}"
-        return text, needs | {("city", note.city), ("month", note.month)}
-    if rng.random() < 0.5:
-        return (f"{a(called)} in {where}" if language == "en" else f"{called}, {where}"), needs | {("city", note.city)}
-    return (f"{a(called)} in {when}" if language == "en" else f"{called}, {when}"), needs | {("month", note.month)}
+def say_note(note: Note, rng: random.Random, level: int, language: str) -> Said:
+    """Object with purpose, city or month; at level 3 with two of these."""
+    shown: list[Said] = [
+        (
+            f"in {cities(language)[note.city]}" if language == "en" else cities(language)[note.city],
+            frozenset({("city", note.city)}),
+        ),
+        (
+            f"in {months(language)[note.month]}" if language == "en" else months(language)[note.month],
+            frozenset({("month", note.month)}),
+        ),
+    ]
+    if note.purpose and language in WRITTEN:
+        shown.append((word(note.purpose, language), frozenset({("purpose", note.purpose)})))
+    said = plain(rng.choice(note.objects), language)
+    for extra in rng.sample(shown, level - 1):
+        said = joined(said, extra, language)
+    return said
 
 
-ASK: dict[str, Callable[..., Asked]] = {
-    "scene": _scene,
-    "clip": _clip,
-    "chart": _chart,
-    "page": _page,
-    "note": _note,
+def remark_scene(scene: Scene, rng: random.Random, language: str) -> Said:
+    """The ground."""
+    return ground(scene, rng, language)
+
+
+def remark_clip(clip: Clip, rng: random.Random, language: str) -> Said:
+    """What the first actor does."""
+    actor = clip.actors[0]
+    return _deed(actor.motion, language), frozenset({("motion", actor.object_id, actor.motion)})
+
+
+def remark_chart(chart: Chart, rng: random.Random, language: str) -> Said:
+    """That the category is the highest."""
+    return word("highest", language), frozenset({("highest", chart.highest())})
+
+
+def remark_page(page: Page, rng: random.Random, language: str) -> Said:
+    """The type."""
+    return (a(page.type) if language == "en" else word(page.type, language)), frozenset({("type", page.type)})
+
+
+def remark_note(note: Note, rng: random.Random, language: str) -> Said:
+    """The city."""
+    where = cities(language)[note.city]
+    return (f"in {where}" if language == "en" else where), frozenset({("city", note.city)})
+
+
+PHRASINGS: dict[str, Callable[..., Said]] = {
+    "scene": say_scene,
+    "clip": say_clip,
+    "chart": say_chart,
+    "page": say_page,
+    "note": say_note,
 }
+"""For each kind, what is said of `(thing, rng, level, language)` at levels 2 and 3."""
+
+REMARKS: dict[str, Callable[..., Said]] = {
+    "scene": remark_scene,
+    "clip": remark_clip,
+    "chart": remark_chart,
+    "page": remark_page,
+    "note": remark_note,
+}
+"""For each kind, what is said beside a picture of its first object, of `(thing, rng, language)`."""

@@ -4,13 +4,14 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from anyseek import items
 from anyseek.world.backgrounds import BACKGROUNDS, TEXTURES, background
-from anyseek.world.sprites import sprite
+from anyseek.world.sprites import Pose, sprite, stamp
 from anyseek.world.things import Composition, Fact
 
 __all__ = ["Group", "Scene", "sample_scene", "scene_variants"]
@@ -76,8 +77,7 @@ class Scene:
         for group in self.groups:
             facts += [("about", group.object_id), ("count", group.object_id, group.count)]
             facts += [("size", group.object_id, group.size)] * bool(group.size)
-        if len(self.groups) == 1:
-            facts += [("alone", self.groups[0].object_id), ("place", self.groups[0].object_id, self.place())]
+            facts += [("place", group.object_id, place) for place in self.places(group)]
         for one, other in itertools.permutations(self.groups, 2):
             if one.column < other.column:
                 facts += [("left of", one.object_id, other.object_id), ("right of", other.object_id, one.object_id)]
@@ -85,10 +85,13 @@ class Scene:
                 facts += [("above", one.object_id, other.object_id), ("below", other.object_id, one.object_id)]
         return frozenset(facts)
 
-    def place(self) -> str:
-        """Name of the place of the only group."""
-        where = (self.columns, self.rows, self.groups[0].column, self.groups[0].row)
-        return next(place for place, cell in PLACES.items() if cell == where)
+    def places(self, group: Group) -> tuple[str, ...]:
+        """Names of the place of a group, the most telling first: `top left` is also `left` and `top`."""
+        across = {0: "left", self.columns - 1: "right"}.get(group.column, "") if self.columns > 1 else ""
+        down = {0: "top", self.rows - 1: "bottom"}.get(group.row, "") if self.rows > 1 else ""
+        if across and down:
+            return f"{down} {across}", across, down
+        return (across or down or "centre",)
 
     def compositions(self) -> tuple[Composition, ...]:
         """Pairs of objects, and each object with the ground."""
@@ -101,23 +104,27 @@ class Scene:
         canvas = background(self.colour, self.texture, self.width, self.height)
         for group in self.groups:
             for side, x, y in self._spots(group, rng):
-                picture = sprite(group.object_id, side, rng.uniform(-15, 15), rng.random() < 0.5)
-                canvas.paste(picture, (round(x), round(y)), picture)
+                pose = Pose(rng.uniform(-15, 15), rng.random() < 0.5)
+                stamp(canvas, sprite(group.object_id, side, pose), x, y)
         return tinted(canvas, rng)
 
     def _spots(self, group: Group, rng: random.Random) -> Iterator[tuple[float, float, float]]:
-        """Side, left and top of every copy: each in its own part of the cell, so that none overlap."""
+        """Side and centre of every copy: each in its own part of the cell, so that none overlap."""
         cell_width, cell_height = self.width / self.columns, self.height / self.rows
         across = max(range(1, group.count + 1), key=lambda n: _side(cell_width, cell_height, n, group.count))
         down = -(-group.count // across)
         part_width, part_height = cell_width / across, cell_height / down
-        side = min(part_width, part_height) * rng.uniform(0.78, 0.92)
+        side = min(part_width, part_height) * rng.uniform(0.76, 0.9)
         if group.count == 1 and len(self.groups) <= 2:
             side = min(part_width, part_height, SIZES[group.size] * min(self.width, self.height)) * rng.uniform(0.9, 1)
         for copy in range(group.count):
-            x = group.column * cell_width + copy % across * part_width
-            y = group.row * cell_height + copy // across * part_height
-            yield side, x + (part_width - side) * rng.uniform(0.3, 0.7), y + (part_height - side) * rng.uniform(0.3, 0.7)
+            x = group.column * cell_width + (copy % across + 0.5) * part_width
+            y = group.row * cell_height + (copy // across + 0.5) * part_height
+            shift_x, shift_y = (
+                (part_width - side) * rng.uniform(-0.2, 0.2),
+                (part_height - side) * rng.uniform(-0.2, 0.2),
+            )
+            yield side, x + shift_x, y + shift_y
 
     def item(self) -> items.Item:
         """The picture as an input of the model."""
@@ -145,12 +152,13 @@ def sample_scene(rng: random.Random, objects: Sequence[str], groups: int = 1) ->
         groups: how many groups, 1 to 4.
     """
     columns, rows, cells = _grid(rng, groups)
-    size = rng.choice(("", "", "small", "small", "large", "large", "large", "many")) if groups <= 2 else ""
+    crowded = 0.0 if groups == 1 and columns == rows == 2 else 0.35
+    size = rng.choice(("", "", "small", "small", "large", "large", "large")) if groups <= 2 else ""
     chosen = []
     for object_id, (column, row) in zip(rng.sample(objects, groups), cells, strict=True):
-        count = rng.randint(2, 5 if groups == 1 else 3) if size == "many" or rng.random() < 0.25 else 1
+        count = rng.randint(2, 5 if groups == 1 else 3) if rng.random() < crowded else 1
         chosen.append(Group(object_id, count, size if count == 1 else "", column, row))
-        size = {"small": "large", "large": "small", "many": ""}[size] if size else ""
+        size = {"small": "large", "large": "small", "": ""}[size]
     return Scene(
         groups=tuple(chosen),
         columns=columns,
@@ -187,7 +195,7 @@ def scene_variants(scene: Scene, rng: random.Random, objects: Sequence[str]) -> 
         yield replace(rng.choice(changes)(scene, rng, objects), seed=rng.getrandbits(32))
 
 
-def _with(scene: Scene, rng: random.Random, **change: object) -> Scene:
+def _with(scene: Scene, rng: random.Random, **change: Any) -> Scene:
     """The scene with one group changed."""
     index = rng.randrange(len(scene.groups))
     groups = list(scene.groups)
@@ -218,7 +226,7 @@ def _other_cells(scene: Scene, rng: random.Random, objects: Sequence[str]) -> Sc
 
 
 def _other_ground(scene: Scene, rng: random.Random, objects: Sequence[str]) -> Scene:
-    """Another colour or texture."""
+    """Another colour and texture."""
     return replace(scene, colour=rng.choice(BACKGROUNDS), texture=rng.choice(TEXTURES))
 
 

@@ -11,7 +11,7 @@ from anyseek.world.things import Composition, Thing, fraction
 __all__ = ["Split", "allows", "check_split", "draw_until_allowed", "held_out", "object_ids"]
 
 Split = Literal["train", "composition", "object"]
-"""`train`; `composition`: objects of training put together in new ways; `object`: objects never drawn or named before."""
+"""`train`; `composition`: objects of training put together in new ways; `object`: objects training never shows."""
 
 SHARE = 0.1
 """Share of the objects, and of the compositions, kept for testing."""
@@ -25,8 +25,9 @@ def held_out(composition: Composition) -> bool:
 @cache
 def object_ids(split: Split) -> tuple[str, ...]:
     """Objects a split shows and names."""
-    unseen = split == "object"
-    return tuple(one.id for one in objects() if (fraction("object", one.id) < SHARE) == unseen)
+    ids = [one.id for one in objects()]
+    unseen = set(sorted(ids, key=lambda one: fraction("object", one))[: round(SHARE * len(ids))])
+    return tuple(one for one in ids if (one in unseen) == (split == "object"))
 
 
 def allows(split: Split, thing: Thing) -> bool:

@@ -1,0 +1,1 @@
+"""Training runs, one Python function each: `python -m recipes.tiny --help`."""

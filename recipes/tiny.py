@@ -1,0 +1,210 @@
+"""The bundled pair `anyseek-tiny`: an embedder and a reranker in the true architecture, trained from scratch on the world.
+
+    python -m recipes.tiny embedder runs/tiny --minutes 70
+    python -m recipes.tiny reranker runs/tiny --minutes 25
+    python -m recipes.tiny export runs/tiny models
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
+from anyseek.model import Backbone, ModelConfig, load_backbone, pooled_embedding, save_checkpoint, yes_no_logit
+from anyseek.processing import Processor, Tokenizer
+from anyseek.training import StepReport, TrainOptions, info_nce, train, yes_no
+from recipes.streams import Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
+from recipes.tokenizer import write_tokenizer
+
+VOCAB = 8192
+TEMPERATURE = 0.05
+ATTENTION = "matmul"
+LIMITS = {"max_pixels": 96 * 1024, "min_frame_pixels": 36 * 1024, "max_frame_pixels": 48 * 1024, "max_frames": 16}
+"""What the tiny pair was trained for, and takes unless told otherwise."""
+
+EMBEDDER_STAGES = (
+    Stage(until=0.12, kinds={"names": 3, "scene": 7}, levels=(1, 0, 0), english=0.6, negatives=0, max_pixels=36 * 1024),
+    Stage(
+        until=0.45,
+        kinds={"names": 20, "scene": 40, "page": 20, "chart": 6, "clip": 14},
+        levels=(2, 1, 0),
+        english=0.5,
+        negatives=0.25,
+        max_pixels=64 * 1024,
+    ),
+    Stage(
+        until=1.0,
+        kinds={"names": 10, "scene": 34, "page": 24, "chart": 9, "clip": 16, "note": 7},
+        levels=(1, 1, 1),
+        english=0.45,
+        negatives=0.5,
+        max_pixels=96 * 1024,
+    ),
+)
+RERANKER_STAGE = Stage(
+    until=1.0,
+    kinds={"scene": 36, "page": 24, "chart": 12, "clip": 20, "note": 8},
+    levels=(1, 1, 2),
+    english=0.5,
+    negatives=1,
+    max_pixels=96 * 1024,
+)
+
+
+def config(tokenizer: Tokenizer) -> ModelConfig:
+    """9 million parameters in the published architecture, with the tokenizer's ids."""
+    rope = {"mrope_section": [12, 10, 10], "mrope_interleaved": True, "rope_type": "default"}
+    text = {
+        "model_type": "qwen3_vl_text",
+        "vocab_size": VOCAB,
+        "hidden_size": 256,
+        "intermediate_size": 640,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-6,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "max_position_embeddings": 32768,
+        "rope_theta": 5_000_000,
+        "rope_scaling": rope,
+        "tie_word_embeddings": True,
+    }
+    vision = {
+        "model_type": "qwen3_vl",
+        "depth": 6,
+        "hidden_size": 160,
+        "intermediate_size": 480,
+        "num_heads": 4,
+        "out_hidden_size": 256,
+        "in_channels": 3,
+        "deepstack_visual_indexes": [1, 3],
+        "num_position_embeddings": 576,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "hidden_act": "gelu_pytorch_tanh",
+    }
+    ids = {name: tokenizer.token_id(f"<|{token}|>") for name, token in _TOKEN_IDS.items()}
+    return ModelConfig.from_dict(
+        {"model_type": "qwen3_vl", "tie_word_embeddings": True, "text_config": text, "vision_config": vision, **ids}
+    )
+
+
+_TOKEN_IDS = {
+    "image_token_id": "image_pad",
+    "video_token_id": "video_pad",
+    "vision_start_token_id": "vision_start",
+    "vision_end_token_id": "vision_end",
+}
+
+
+def embedder(run: Path, minutes: float, steps: int, size: int, workers: int) -> None:
+    """InfoNCE from random weights, easy pairs first."""
+    folder = run / "embedder"
+    write_tokenizer(folder, vocab=VOCAB, append_end=True)
+    _write_limits(folder)
+    processor = load_processor(folder, LoadOptions(), 8192)
+    model = Backbone(config(processor.tokenizer))
+    model.initialise(torch.Generator().manual_seed(0))
+    model.to(torch.bfloat16)
+
+    def loss(batch: ContrastiveBatch) -> Tensor:
+        """InfoNCE of the packed queries and documents."""
+        vectors = pooled_embedding(model(batch.packed, batch.packed.last_index, ATTENTION))
+        return info_nce(vectors[: batch.queries], vectors[batch.queries :], batch.allowed, TEMPERATURE)
+
+    data = Contrastive(processor, EMBEDDER_STAGES, steps, size, seed=1)
+    options = TrainOptions(steps=steps, learning_rate=1e-3, warmup_steps=60, max_seconds=minutes * 60)
+    _run(model, batches(data, workers), loss, options, folder)
+
+
+def reranker(run: Path, minutes: float, steps: int, size: int, workers: int) -> None:
+    """Yes or no, from the embedder's weights."""
+    folder = run / "reranker"
+    _copy_tokenizer(run / "embedder", folder)
+    _write_limits(folder)
+    model = load_backbone(run / "embedder", dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
+    processor = load_processor(folder, LoadOptions(), 10_240)
+    yes, no = (_one_token(processor, word) for word in ("yes", "no"))
+
+    def loss(batch: JudgedBatch) -> Tensor:
+        """Cross-entropy of yes and no."""
+        head = model.language_model.embed_tokens.weight
+        hidden = model(batch.packed, batch.packed.last_index, ATTENTION)
+        return yes_no(yes_no_logit(hidden, (head[yes] - head[no]).float()), batch.labels)
+
+    data = Judged(processor, RERANKER_STAGE, size, seed=2)
+    options = TrainOptions(steps=steps, learning_rate=6e-4, warmup_steps=60, max_seconds=minutes * 60)
+    _run(model, batches(data, workers), loss, options, folder)
+
+
+def _run(
+    model: Backbone, data: Iterable[Any], loss: Callable[[Any], Tensor], options: TrainOptions, folder: Path
+) -> None:
+    """Train with a log of every step and a checkpoint every 200."""
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+        kinds: list[str] = []
+
+        def watched() -> Iterable[Any]:
+            """Batches, remembering their kinds for the log."""
+            for batch in data:
+                kinds.append(batch.kind)
+                yield batch
+
+        def after_step(report: StepReport) -> None:
+            """Log, and save now and then."""
+            line = {name: getattr(report, name) for name in StepReport.__dataclass_fields__} | {"kind": kinds[-1]}
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            if report.step % 200 == 199:
+                save_checkpoint(model, folder, dtype=torch.bfloat16)
+
+        train(model, watched(), loss, options, after_step)
+    save_checkpoint(model, folder, dtype=torch.bfloat16)
+
+
+def _write_limits(folder: Path) -> None:
+    """The limits that the engine takes with this checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / LIMITS_FILE).write_text(json.dumps({"limits": LIMITS}, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    """The reranker's tokenizer: the embedder's, without the appended end token."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / "tokenizer_config.json", target)
+    raw = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    raw["post_processor"] = None
+    (target / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
+
+
+def _one_token(processor: Processor, word: str) -> int:
+    """The id of a word that must be one token."""
+    (token,) = processor.tokenizer.encode(word, parse_special=False)
+    return token
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=("embedder", "reranker"))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=1)
+    given = vars(parser.parse_args())
+    {"embedder": embedder, "reranker": reranker}[given.pop("stage")](**given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Bytes to pixels: loading with limits, pictures, videos, PDF pages and text files."""
+
+from anyseek.media.image import Size, load_image, probe_image
+from anyseek.media.kind import Kind, sniff
+from anyseek.media.options import MediaOptions
+from anyseek.media.pdf import PageInfo, page_text, probe_page, render_page
+from anyseek.media.source import Blob, open_source
+from anyseek.media.text import read_text
+from anyseek.media.video import VideoInfo, iterate_frames, probe_video, read_frames
+
+__all__ = [
+    "Blob",
+    "Kind",
+    "MediaOptions",
+    "PageInfo",
+    "Size",
+    "VideoInfo",
+    "iterate_frames",
+    "load_image",
+    "open_source",
+    "page_text",
+    "probe_image",
+    "probe_page",
+    "probe_video",
+    "read_frames",
+    "read_text",
+    "render_page",
+    "sniff",
+]

@@ -1,0 +1,168 @@
+"""PDF pages: their size, their picture at exact pixels, their text."""
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from PIL import Image
+
+from anyseek.errors import DecodeError, InputError, LimitError
+from anyseek.media.image import Size, check_pixels
+from anyseek.media.kind import sniff
+from anyseek.media.options import MediaOptions
+from anyseek.media.source import Blob, open_source
+
+__all__ = ["PageInfo", "page_text", "probe_page", "render_page"]
+
+# PDFium keeps process-wide state and is not safe in threads, even with a document for each thread: one lock for all.
+LOCK = threading.Lock()
+DAMAGE = (pdfium.PdfiumError, OSError, ValueError, LookupError, MemoryError, OverflowError, ctypes.ArgumentError)
+WHITE = (255, 255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    """One page of a PDF as it is seen: crop box applied, turned.
+
+    Attributes:
+        width_points: width in points (1/72 inch).
+        height_points: height in points.
+        pages: pages of the document.
+    """
+
+    width_points: float
+    height_points: float
+    pages: int
+
+
+def probe_page(source: Any, number: int, options: MediaOptions) -> PageInfo:
+    """Size of a page, and how many pages there are.
+
+    Args:
+        source: anything `open_source` takes, or a Blob.
+        number: page, counted from 1.
+        options: sources allowed and limits.
+
+    Raises:
+        DecodeError: not a PDF, broken, or locked by a password.
+        InputError: there is no such page.
+        LimitError: more pages than `max_pages`.
+    """
+    with _page(source, number, options) as (document, page, name):
+        return _info(document, page, name)
+
+
+def render_page(source: Any, number: int, size: tuple[int, int], options: MediaOptions) -> Image.Image:
+    """A page as an RGB picture on white, with its annotations and filled-in forms.
+
+    Args:
+        source: anything `open_source` takes, or a Blob.
+        number: page, counted from 1.
+        size: (width, height) in pixels, met exactly.
+        options: sources allowed and limits.
+
+    Raises:
+        InputError: as `probe_page`, or a size that is not positive.
+        LimitError: more pixels than `max_source_pixels`.
+    """
+    wanted = Size(*size)
+    if wanted.width < 1 or wanted.height < 1:
+        raise InputError(f"a page cannot be rendered at {wanted.width}x{wanted.height} pixels; both must be positive")
+    with _page(source, number, options) as (document, page, name):
+        check_pixels(wanted, f"page {number} of {name}", options)
+        _info(document, page, name)
+        return _rendered(document, page, wanted)
+
+
+def page_text(source: Any, number: int, options: MediaOptions) -> str:
+    """The text of a page in the order the file gives it, with plain line ends; empty for a scan.
+
+    Args:
+        source: anything `open_source` takes, or a Blob.
+        number: page, counted from 1.
+        options: sources allowed and limits.
+
+    Raises:
+        InputError: as `probe_page`.
+    """
+    with _page(source, number, options) as (_, page, _):
+        text = page.get_textpage()
+        try:
+            return str(text.get_text_range()).replace("\r\n", "\n").replace("\r", "\n")
+        finally:
+            text.close()
+
+
+@contextmanager
+def _page(source: Any, number: int, options: MediaOptions) -> Iterator[tuple[pdfium.PdfDocument, pdfium.PdfPage, str]]:
+    """An open page under the lock; everything is closed before the lock is given back."""
+    blob = open_source(source, options)
+    head = blob.head()
+    if b"%PDF-" not in head[:1024]:
+        raise DecodeError(f"{blob.name} is not a PDF (its content looks like {sniff(head) or 'nothing known'})")
+    with LOCK, _decoding(blob.name):
+        document = pdfium.PdfDocument(blob.data if blob.path is None else str(blob.path))
+        try:
+            page = _opened(document, number, blob, options)
+            try:
+                yield document, page, blob.name
+            finally:
+                page.close()
+        finally:
+            document.close()
+
+
+def _opened(document: pdfium.PdfDocument, number: int, blob: Blob, options: MediaOptions) -> pdfium.PdfPage:
+    """The page of that number; forms are made ready before anything else, because PDFium wants it so."""
+    document.init_forms()
+    count = len(document)
+    if count > options.max_pages:
+        raise LimitError(
+            f"{blob.name} has {count:,} pages, more than {options.max_pages:,}; raise MediaOptions.max_pages"
+        )
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
+        raise InputError(f"{blob.name} has pages 1 to {count}; there is no page {number!r}")
+    return document[number - 1]
+
+
+def _info(document: pdfium.PdfDocument, page: pdfium.PdfPage, name: str) -> PageInfo:
+    """The size, when the page has one."""
+    width, height = page.get_size()
+    if not (width > 0 and height > 0):
+        raise DecodeError(f"{name}: the page has no area ({width:g}x{height:g} points)")
+    return PageInfo(width, height, len(document))
+
+
+def _rendered(document: pdfium.PdfDocument, page: pdfium.PdfPage, size: Size) -> Image.Image:
+    """Draw into a bitmap of exactly this size; `page.render` knows one scale only and rounds up."""
+    bitmap = pdfium.PdfBitmap.new_native(size.width, size.height, pdfium_c.FPDFBitmap_BGRx, rev_byteorder=True)
+    try:
+        bitmap.fill_rect(WHITE, 0, 0, size.width, size.height)
+        place = (0, 0, size.width, size.height, 0, pdfium_c.FPDF_ANNOT | pdfium_c.FPDF_REVERSE_BYTE_ORDER)
+        pdfium_c.FPDF_RenderPageBitmap(bitmap, page, *place)
+        if document.formenv:
+            pdfium_c.FPDF_FFLDraw(document.formenv, bitmap, page, *place)
+        picture: Image.Image = bitmap.to_pil()
+        return picture.convert("RGB")
+    finally:
+        bitmap.close()
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """PDFium's errors, as ours."""
+    try:
+        yield
+    except InputError:
+        raise
+    except DAMAGE as error:
+        if getattr(error, "err_code", None) == pdfium_c.FPDF_ERR_PASSWORD:
+            raise DecodeError(
+                f"{name} is locked by a password; save a copy without one, for example with qpdf"
+            ) from error
+        raise DecodeError(f"{name} cannot be read as a PDF ({str(error)[:160]})") from error

@@ -1,0 +1,89 @@
+"""A folder becomes items: every kind, in order, and nothing that lies outside."""
+
+from pathlib import Path
+
+import pytest
+
+from anyseek.errors import DecodeError, SourceError
+from anyseek.items import File, Image, Page, Video
+from anyseek.search import Found, Skipped, walk
+
+
+def split(folder: Path) -> tuple[list[Found], dict[str, Skipped]]:
+    things = list(walk(folder))
+    left = {thing.path.relative_to(folder).as_posix(): thing for thing in things if isinstance(thing, Skipped)}
+    return [thing for thing in things if isinstance(thing, Found)], left
+
+
+def test_every_kind_is_found_by_content(folder: Path) -> None:
+    found, _ = split(folder)
+    listed = [(thing.path.relative_to(folder).as_posix(), thing.kind, thing.page) for thing in found]
+    assert listed == [
+        ("notes.txt", "text", None),
+        ("red apple.png", "image", None),
+        ("report.pdf", "page", 1),
+        ("report.pdf", "page", 2),
+        ("report.pdf", "page", 3),
+        ("sub/ball.mp4", "video", None),
+        ("sub/blue dog.jpg", "image", None),
+        ("sub/deep/misnamed.txt", "image", None),
+    ]
+    kinds = [type(thing.item.parts[0]) for thing in found]
+    assert kinds == [File, Image, Page, Page, Page, Video, Image, Image]
+    clip = found[5]
+    assert clip.span == pytest.approx((0.0, 3.0), abs=0.2)
+    assert found[3].item.parts == (Page(folder / "report.pdf", 2),)
+
+
+def test_what_is_left_out_is_told(folder: Path) -> None:
+    _, left = split(folder)
+    assert set(left) == {"empty.txt", "program.bin", "broken.pdf"}
+    assert left["program.bin"].error is None
+    assert isinstance(left["broken.pdf"].error, DecodeError)
+    assert isinstance(left["empty.txt"].error, DecodeError)
+
+
+def test_links_neither_lead_out_nor_loop(folder: Path, tmp_path: Path) -> None:
+    before, _ = split(folder)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret", encoding="utf-8")
+    (folder / "out.txt").symlink_to(outside / "secret.txt")
+    (folder / "outdoors").symlink_to(outside)
+    (folder / "sub" / "up").symlink_to(folder)
+    (folder / "round").symlink_to(folder / "round")
+    (folder / "again.png").symlink_to(folder / "red apple.png")
+    (folder / "dangling").symlink_to(folder / "nothing here")
+    after, left = split(folder)
+    assert len(after) == len(before)
+    assert {name for name, file in left.items() if "leads out" in file.reason} == {"out.txt", "outdoors"}
+
+
+def test_a_link_to_a_hidden_file_inside_is_the_file(folder: Path) -> None:
+    (folder / "shown.txt").symlink_to(folder / ".hidden.txt")
+    found, _ = split(folder)
+    assert folder / "shown.txt" in [thing.path for thing in found]
+
+
+def test_a_linked_folder_can_itself_be_searched(folder: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert len(split(link)[0]) == len(split(folder)[0])
+
+
+def test_an_unreadable_file_costs_only_itself(folder: Path) -> None:
+    before = len(split(folder)[0])
+    (folder / "notes.txt").chmod(0)
+    try:
+        (folder / "notes.txt").read_bytes()
+    except PermissionError:
+        found, left = split(folder)
+        assert len(found) == before - 1
+        assert isinstance(left["notes.txt"].error, SourceError)
+    else:
+        pytest.skip("this user may read everything")
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not a folder"):
+        list(walk(tmp_path / "none"))
