@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from anyseek import world
 from anyseek.batch import PackedBatch, pack
+from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Item, Limits, Text
 from anyseek.processing import Processor
 from anyseek.world.lexicon import name
@@ -23,7 +24,8 @@ class Stage:
 
     Attributes:
         until: share of the run at which it ends.
-        kinds: weight of each kind of document; `names` are pairs of names of one object in two languages.
+        kinds: weight of each kind of document; `names` are pairs of names of one object in two languages, `mixed` are
+            queries that look for every kind.
         levels: weights of the difficulties.
         english: share of queries in English.
         negatives: near misses per pair, 0 to 1.
@@ -46,13 +48,17 @@ class ContrastiveBatch:
         packed: all sequences.
         queries: how many of them are queries.
         allowed: `(queries, documents)` bool, False where the document answers the query too.
+        subjects: `(queries,)` number of the one object that a query and its positive are about, or -1.
         kind: of the documents.
+        stage: number of the stage.
     """
 
     packed: PackedBatch
     queries: int
     allowed: Tensor
+    subjects: Tensor
     kind: str
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +80,33 @@ class Contrastive(IterableDataset):
     def __iter__(self) -> Iterator[ContrastiveBatch]:
         """Every worker makes every n-th batch."""
         for number, rng in _numbers(self.seed):
-            stage = next(s for s in self.stages if number <= s.until * self.steps or s is self.stages[-1])
+            place = next((i for i, s in enumerate(self.stages) if number < s.until * self.steps), len(self.stages) - 1)
+            stage = self.stages[place]
             kind = rng.choices(list(stage.kinds), list(stage.kinds.values()))[0]
-            yield self._names(rng) if kind == "names" else self._things(rng, stage, kind)
+            batch = self._names(rng) if kind == "names" else self._things(rng, stage, kind)
+            yield replace(batch, stage=place)
 
     def _things(self, rng: random.Random, stage: Stage, kind: str) -> ContrastiveBatch:
         """Pairs of one kind; the second half of the documents are near misses."""
         size = max(8, round(self.size * SHARE[kind]))
         pairs = _pairs(rng, stage, kind, size)
         documents = [p.positive for p in pairs] + [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
-        samples = [self.processor.sample(_bounded(thing, stage)) for thing in [*(p.query for p in pairs), *documents]]
-        matches = _matches(pairs, documents)
-        return ContrastiveBatch(pack(samples), len(pairs), ~matches, kind)
+        items = [_query(p.query, stage, rng) for p in pairs] + [_document(thing, stage) for thing in documents]
+        samples = [self.processor.sample(item) for item in items]
+        subjects = torch.tensor([_subject(pair.query) for pair in pairs])
+        return ContrastiveBatch(pack(samples), len(pairs), ~_matches(pairs, documents), subjects, kind)
 
     def _names(self, rng: random.Random) -> ContrastiveBatch:
         """Names of different objects in one language, and in others."""
-        chosen, left, right = rng.sample(world.object_ids("train"), min(160, len(world.object_ids("train")))), [], []
+        chosen, left, right = rng.sample(SUBJECTS, 2 * self.size), [], []
         for object_id in chosen:
             spoken = [spelt for language in world.languages() if (spelt := name(object_id, language))]
             one, other = rng.sample(spoken, 2)
-            left.append(Item((Text(one),), world.INSTRUCTIONS["note"]))
+            left.append(Item((Text(one),), rng.choice(INSTRUCTIONS)))
             right.append(Item((Text(other if rng.random() < 0.5 else object_id),)))
         samples = [self.processor.sample(item) for item in [*left, *right]]
-        return ContrastiveBatch(pack(samples), len(left), ~torch.eye(len(left), dtype=torch.bool), "names")
+        subjects = torch.tensor([SUBJECTS.index(object_id) for object_id in chosen])
+        return ContrastiveBatch(pack(samples), len(left), ~torch.eye(len(left), dtype=torch.bool), subjects, "names")
 
 
 class Judged(IterableDataset):
@@ -116,24 +126,35 @@ class Judged(IterableDataset):
                 stranger = pairs[(place + 1) % len(pairs)].positive
                 judged += [(pair.query, thing) for thing in (pair.positive, *pair.negatives, stranger)]
             samples = [
-                self.processor.pair_sample(_bounded(query, self.stage), _bounded(thing, self.stage))
+                self.processor.pair_sample(_query(query, self.stage, rng), _document(thing, self.stage))
                 for query, thing in judged
             ]
             labels = torch.tensor([float(query.matches(thing)) for query, thing in judged])
             yield JudgedBatch(pack(samples), labels, kind)
 
 
-SHARE = {"scene": 1.0, "page": 0.6, "chart": 0.8, "clip": 0.5, "note": 1.0}
+SUBJECTS = world.object_ids("train")
+INSTRUCTIONS = (*world.INSTRUCTIONS.values(), QUERY_INSTRUCTION)
+SHARE = {"scene": 1.0, "page": 0.6, "chart": 0.8, "clip": 0.5, "note": 1.0, "mixed": 0.7}
 """Pairs of a batch by kind, so that batches cost about the same."""
+ALL_KINDS = {"scene": 4, "page": 3, "chart": 1, "clip": 2, "note": 1}
 
 
 def _pairs(rng: random.Random, stage: Stage, kind: str, size: int) -> list[world.Pair]:
     """Training pairs of one kind, English or in mixed languages."""
+    kinds = ALL_KINDS if kind == "mixed" else {kind: 1}
     mixes = [
-        world.Mix(kinds={kind: 1}, levels=stage.levels, negatives=1, language=language) for language in ("en", None)
+        world.Mix(kinds=kinds, levels=stage.levels, negatives=1, language=language, mixed=float(kind == "mixed"))
+        for language in ("en", None)
     ]
     streams = [world.pairs(rng.getrandbits(48), mix=mix) for mix in mixes]
     return [next(streams[rng.random() >= stage.english]) for _ in range(size)]
+
+
+def _subject(query: world.Query) -> int:
+    """The number of the only object a query asks for, or -1."""
+    about = [fact[1] for fact in query.needs if fact[0] == "about"]
+    return SUBJECTS.index(about[0]) if len(about) == 1 == len(query.needs) else -1
 
 
 def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> Tensor:
@@ -143,8 +164,14 @@ def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> T
     return torch.tensor(rows)
 
 
-def _bounded(thing: world.Thing | world.Query, stage: Stage) -> Item:
-    """What the model takes, at the stage's resolution."""
+def _query(query: world.Query, stage: Stage, rng: random.Random) -> Item:
+    """A query at the stage's resolution, half of the time with the instruction that search takes."""
+    item = query.item(QUERY_INSTRUCTION if rng.random() < 0.5 else None)
+    return replace(item, limits=Limits(max_pixels=stage.max_pixels))
+
+
+def _document(thing: world.Thing, stage: Stage) -> Item:
+    """A document at the stage's resolution."""
     return replace(thing.item(), limits=Limits(max_pixels=stage.max_pixels))
 
 

@@ -18,38 +18,39 @@ from torch import Tensor
 from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
 from anyseek.model import Backbone, ModelConfig, load_backbone, pooled_embedding, save_checkpoint, yes_no_logit
 from anyseek.processing import Processor, Tokenizer
-from anyseek.training import StepReport, TrainOptions, info_nce, train, yes_no
-from recipes.streams import Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
+from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
+from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
 VOCAB = 8192
 TEMPERATURE = 0.05
+PROTOTYPE_TEMPERATURE = 0.07
 ATTENTION = "matmul"
 LIMITS = {"max_pixels": 96 * 1024, "min_frame_pixels": 36 * 1024, "max_frame_pixels": 48 * 1024, "max_frames": 16}
 """What the tiny pair was trained for, and takes unless told otherwise."""
 
 EMBEDDER_STAGES = (
-    Stage(until=0.12, kinds={"names": 3, "scene": 7}, levels=(1, 0, 0), english=0.6, negatives=0, max_pixels=36 * 1024),
+    Stage(until=0.15, kinds={"names": 3, "scene": 7}, levels=(1, 0, 0), english=0.6, negatives=0, max_pixels=16 * 1024),
     Stage(
-        until=0.45,
-        kinds={"names": 20, "scene": 40, "page": 20, "chart": 6, "clip": 14},
+        until=0.5,
+        kinds={"names": 16, "scene": 34, "page": 18, "chart": 6, "clip": 12, "mixed": 14},
         levels=(2, 1, 0),
         english=0.5,
         negatives=0.25,
-        max_pixels=64 * 1024,
+        max_pixels=56 * 1024,
     ),
     Stage(
         until=1.0,
-        kinds={"names": 10, "scene": 34, "page": 24, "chart": 9, "clip": 16, "note": 7},
+        kinds={"names": 8, "scene": 28, "page": 18, "chart": 8, "clip": 14, "note": 4, "mixed": 20},
         levels=(1, 1, 1),
-        english=0.45,
+        english=0.5,
         negatives=0.5,
         max_pixels=96 * 1024,
     ),
 )
 RERANKER_STAGE = Stage(
     until=1.0,
-    kinds={"scene": 36, "page": 24, "chart": 12, "clip": 20, "note": 8},
+    kinds={"scene": 28, "page": 20, "chart": 10, "clip": 16, "note": 6, "mixed": 20},
     levels=(1, 1, 2),
     english=0.5,
     negatives=1,
@@ -116,15 +117,22 @@ def embedder(run: Path, minutes: float, steps: int, size: int, workers: int) -> 
     model = Backbone(config(processor.tokenizer))
     model.initialise(torch.Generator().manual_seed(0))
     model.to(torch.bfloat16)
+    prototypes = torch.nn.Embedding(len(SUBJECTS), model.config.text.hidden_size)
 
     def loss(batch: ContrastiveBatch) -> Tensor:
-        """InfoNCE of the packed queries and documents."""
+        """Prototypes of the objects, and InfoNCE of the packed queries and documents once those have formed."""
         vectors = pooled_embedding(model(batch.packed, batch.packed.last_index, ATTENTION))
-        return info_nce(vectors[: batch.queries], vectors[batch.queries :], batch.allowed, TEMPERATURE)
+        queries, documents = vectors[: batch.queries], vectors[batch.queries :]
+        both = torch.cat((queries, documents[: batch.queries]))
+        start = prototype_loss(both, batch.subjects.repeat(2), prototypes.weight, PROTOTYPE_TEMPERATURE)
+        if batch.stage == 0:
+            return start
+        return info_nce(queries, documents, batch.allowed, TEMPERATURE, margin=None) + 0.3 * start
 
     data = Contrastive(processor, EMBEDDER_STAGES, steps, size, seed=1)
-    options = TrainOptions(steps=steps, learning_rate=1e-3, warmup_steps=60, max_seconds=minutes * 60)
-    _run(model, batches(data, workers), loss, options, folder)
+    options = TrainOptions(steps=steps, learning_rate=1e-3, warmup_steps=30, max_seconds=minutes * 60)
+    learning = torch.nn.ModuleList([model, prototypes])
+    _run(model, learning, batches(data, workers), loss, options, folder)
 
 
 def reranker(run: Path, minutes: float, steps: int, size: int, workers: int) -> None:
@@ -144,13 +152,18 @@ def reranker(run: Path, minutes: float, steps: int, size: int, workers: int) -> 
 
     data = Judged(processor, RERANKER_STAGE, size, seed=2)
     options = TrainOptions(steps=steps, learning_rate=6e-4, warmup_steps=60, max_seconds=minutes * 60)
-    _run(model, batches(data, workers), loss, options, folder)
+    _run(model, model, batches(data, workers), loss, options, folder)
 
 
 def _run(
-    model: Backbone, data: Iterable[Any], loss: Callable[[Any], Tensor], options: TrainOptions, folder: Path
+    model: Backbone,
+    learning: torch.nn.Module,
+    data: Iterable[Any],
+    loss: Callable[[Any], Tensor],
+    options: TrainOptions,
+    folder: Path,
 ) -> None:
-    """Train with a log of every step and a checkpoint every 200."""
+    """Train what is learning, with a log of every step and a checkpoint of the model every 200."""
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         kinds: list[str] = []
 
@@ -168,7 +181,7 @@ def _run(
             if report.step % 200 == 199:
                 save_checkpoint(model, folder, dtype=torch.bfloat16)
 
-        train(model, watched(), loss, options, after_step)
+        train(learning, watched(), loss, options, after_step)
     save_checkpoint(model, folder, dtype=torch.bfloat16)
 
 

@@ -289,7 +289,7 @@ def test_the_name_asked_of_tls_is_that_of_the_address(monkeypatch: pytest.Monkey
 
         thread = threading.Thread(target=listen)
         thread.start()
-        with pytest.raises(SourceError, match="cannot load https://secure.example"):
+        with pytest.raises(SourceError, match=r"cannot load https://secure\.example"):
             open_source(f"https://secure.example:{port}/", INSIDE)
         thread.join()
     assert heard[0][:1] == b"\x16"

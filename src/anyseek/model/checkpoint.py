@@ -18,7 +18,7 @@ from anyseek.errors import CheckpointError
 from anyseek.model.backbone import Backbone
 from anyseek.model.config import ModelConfig
 
-__all__ = ["load_backbone", "load_score_row", "save_checkpoint"]
+__all__ = ["load_backbone", "load_head", "load_score_row", "save_checkpoint"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -65,6 +65,19 @@ def load_score_row(folder: Path, yes: int, no: int) -> Tensor:
         return rows[yes : yes + 1].float()[0] - rows[no : no + 1].float()[0]
 
 
+def load_head(folder: Path) -> Tensor | None:
+    """The stored output head `(vocab, hidden)` in its own dtype; None for a tied model, or one saved without it."""
+    if ModelConfig.from_file(folder / "config.json").tie_word_embeddings:
+        return None
+    files = _tensor_files(folder)
+    if HEAD not in files:
+        return None
+    path, key = files[HEAD]
+    with _opened(path) as file:
+        head: Tensor = file.get_tensor(key)
+        return head.clone()  # not the mapped file: it may be about to be overwritten
+
+
 def save_checkpoint(
     backbone: Backbone, folder: Path, *, dtype: torch.dtype, head: Tensor | None = None, shard_bytes: int = SHARD_BYTES
 ) -> None:
@@ -74,11 +87,11 @@ def save_checkpoint(
         backbone: the towers.
         folder: made when missing; older weight files in it are removed.
         dtype: of the written weights.
-        head: `(vocab, hidden)` output head of an untied model; None for a tied one.
+        head: `(vocab, hidden)` output head of an untied model; None for a tied one, or an embedding model without.
         shard_bytes: most bytes of one file.
     """
-    if (head is None) != backbone.config.tie_word_embeddings:
-        raise CheckpointError("an untied model is saved with its output head, a tied one without")
+    if head is not None and backbone.config.tie_word_embeddings:
+        raise CheckpointError("a tied model is saved without an output head: its embedding is the head")
     folder.mkdir(parents=True, exist_ok=True)
     for old in [*folder.glob("*.safetensors"), folder / INDEX]:
         old.unlink(missing_ok=True)
