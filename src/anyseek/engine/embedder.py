@@ -3,17 +3,19 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from anyseek import vectors
-from anyseek.engine.runner import Job, RunOptions, run
+from anyseek.engine.runner import Job, OnError, RunOptions, run
 from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
-from anyseek.model import Backbone, hub
-from anyseek.processing import Plan, Processor
+from anyseek.model import Backbone, hub, load_head
+from anyseek.processing import Plan, Processor, embedding_chat_template
+from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
 from anyseek.vectors import Precision
 
 __all__ = ["Embedder", "Encoded"]
@@ -52,11 +54,14 @@ class Embedder:
         (2, 256)
     """
 
-    def __init__(self, backbone: Backbone, processor: Processor, attention: str = "auto") -> None:
-        """Join a loaded model and its processor; most callers use `load`."""
+    def __init__(
+        self, backbone: Backbone, processor: Processor, attention: str = "auto", source: Path | None = None
+    ) -> None:
+        """Join a loaded model and its processor, from folder `source`; most callers use `load`."""
         self.backbone = backbone
         self.processor = processor
         self.attention = attention
+        self.source = source
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Embedder":
@@ -70,13 +75,44 @@ class Embedder:
             CheckpointError: not on this machine (the message says how to get it), or not a fitting folder.
         """
         chosen = LoadOptions(**options)
-        backbone, processor = load_runtime(hub.locate(name, "embedding"), chosen, MAX_TOKENS)
-        return cls(backbone, processor, chosen.attention)
+        folder = hub.locate(name, "embedding")
+        backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
+        return cls(backbone, processor, chosen.attention, folder)
+
+    def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
+        """Write a folder that this project, transformers, sentence-transformers and vLLM load.
+
+        Args:
+            folder: made when missing; weights already in it are replaced.
+            dtype: of the written weights; `auto` keeps that in memory, so that nothing is rounded.
+            shard_bytes: most bytes of one weight file.
+
+        Raises:
+            ConfigError: the model was not loaded from a folder, or an unknown dtype.
+        """
+        source = known_source(self.source)
+        prompts = {"query": QUERY_INSTRUCTION, "document": DEFAULT_EMBEDDING_INSTRUCTION}
+        saved = Saved(
+            source=source,
+            dtype=dtype,
+            shard_bytes=shard_bytes,
+            kind="embedding",
+            chat_template=embedding_chat_template(),
+            prompts=prompts,
+            head=load_head(source),
+        )
+        save_folder(self.backbone, Path(folder), saved)
 
     @property
     def dim(self) -> int:
         """Width of a whole vector."""
         return self.backbone.config.text.hidden_size
+
+    @overload
+    def encode(self, inputs: Any, *, on_error: Literal["raise"] = "raise", **options: Any) -> np.ndarray: ...
+
+    @overload
+    def encode(self, inputs: Any, *, on_error: Literal["collect"], **options: Any) -> Encoded: ...
 
     def encode(
         self,
@@ -88,7 +124,7 @@ class Embedder:
         precision: Precision = "float32",
         batch_tokens: int = 8192,
         show_progress_bar: bool = False,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
     ) -> np.ndarray | Encoded:
         """Vectors of inputs, in their order.
 
@@ -132,9 +168,25 @@ class Embedder:
             return Encoded(finished, outcome.errors)
         return finished[0] if single else finished
 
+    @overload
+    def encode_query(
+        self, inputs: Any, *, instruction: str | None = None, on_error: Literal["raise"] = "raise", **options: Any
+    ) -> np.ndarray: ...
+
+    @overload
+    def encode_query(
+        self, inputs: Any, *, instruction: str | None = None, on_error: Literal["collect"], **options: Any
+    ) -> Encoded: ...
+
     def encode_query(self, inputs: Any, *, instruction: str | None = None, **options: Any) -> np.ndarray | Encoded:
         """`encode` with a retrieval instruction; only queries get one (SPEC 2)."""
         return self.encode(inputs, instruction=instruction or QUERY_INSTRUCTION, **options)
+
+    @overload
+    def encode_document(self, inputs: Any, *, on_error: Literal["raise"] = "raise", **options: Any) -> np.ndarray: ...
+
+    @overload
+    def encode_document(self, inputs: Any, *, on_error: Literal["collect"], **options: Any) -> Encoded: ...
 
     def encode_document(self, inputs: Any, **options: Any) -> np.ndarray | Encoded:
         """`encode` with the default instruction, which documents keep whatever the task."""

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anyseek.engine.runner import Job, RunOptions, run
+from anyseek.engine.runner import Job, OnError, RunOptions, run
 from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
 from anyseek.errors import CheckpointError, ConfigError, InputError
 from anyseek.items import Item
-from anyseek.model import Backbone, hub, load_score_row, yes_no_logit
-from anyseek.processing import Plan, Processor
+from anyseek.model import Backbone, hub, load_head, load_score_row, yes_no_logit
+from anyseek.processing import Plan, Processor, reranking_chat_template
+from anyseek.processing.template import DEFAULT_RERANKING_INSTRUCTION
 
 __all__ = ["Reranker", "Scored"]
 
@@ -46,12 +48,20 @@ class Scored:
 class Reranker:
     """Scores pairs of query and document, each text, picture, page, video or a mix."""
 
-    def __init__(self, backbone: Backbone, processor: Processor, score_row: Tensor, attention: str = "auto") -> None:
-        """Join a loaded model, its processor and its score row `(hidden,)`; most callers use `load`."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        processor: Processor,
+        score_row: Tensor,
+        attention: str = "auto",
+        source: Path | None = None,
+    ) -> None:
+        """Join a loaded model, its processor and its score row `(hidden,)`, from `source`; most callers use `load`."""
         self.backbone = backbone
         self.processor = processor
         self.score_row = score_row.float().cpu()
         self.attention = attention
+        self.source = source
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Reranker":
@@ -67,8 +77,41 @@ class Reranker:
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "reranking")
         backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
-        yes, no = (_single_token(processor, word) for word in ("yes", "no"))
-        return cls(backbone, processor, load_score_row(folder, yes, no), chosen.attention)
+        return cls(backbone, processor, load_score_row(folder, *_yes_no(processor)), chosen.attention, folder)
+
+    def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
+        """Write a folder that this project, transformers, sentence-transformers and vLLM load.
+
+        Args:
+            folder: made when missing; weights already in it are replaced.
+            dtype: of the written weights; `auto` keeps that in memory, so that nothing is rounded.
+            shard_bytes: most bytes of one weight file.
+
+        Raises:
+            ConfigError: the model was not loaded from a folder, or an unknown dtype.
+        """
+        source = known_source(self.source)
+        saved = Saved(
+            source=source,
+            dtype=dtype,
+            shard_bytes=shard_bytes,
+            kind="reranking",
+            chat_template=reranking_chat_template(),
+            prompts={"query": DEFAULT_RERANKING_INSTRUCTION},
+            head=load_head(source),
+            yes_no=_yes_no(self.processor),
+        )
+        save_folder(self.backbone, Path(folder), saved)
+
+    @overload
+    def predict(
+        self, pairs: Sequence[tuple[Any, Any]], *, on_error: Literal["raise"] = "raise", **options: Any
+    ) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self, pairs: Sequence[tuple[Any, Any]], *, on_error: Literal["collect"], **options: Any
+    ) -> Scored: ...
 
     def predict(
         self,
@@ -78,7 +121,7 @@ class Reranker:
         activation: str = "sigmoid",
         batch_tokens: int = 8192,
         show_progress_bar: bool = False,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
     ) -> np.ndarray | Scored:
         """Relevance of each pair, in their order.
 
@@ -147,6 +190,11 @@ class Reranker:
             query = replace(query, instruction=instruction)
         processor = self.processor
         return Job(place, partial(processor.plan_pair, query, document), partial(processor.pair_sample, query, document))
+
+
+def _yes_no(processor: Processor) -> tuple[int, int]:
+    """The ids of "yes" and "no"."""
+    return _single_token(processor, "yes"), _single_token(processor, "no")
 
 
 def _single_token(processor: Processor, word: str) -> int:

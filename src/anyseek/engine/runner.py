@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +13,10 @@ from anyseek.errors import ConfigError, InputError
 from anyseek.model import Backbone
 from anyseek.processing import Plan
 
-__all__ = ["Job", "Outcome", "RunOptions", "check_on_error", "run"]
+__all__ = ["Job", "OnError", "Outcome", "RunOptions", "check_on_error", "run"]
+
+OnError = Literal["raise", "collect"]
+"""What to do at a bad row: stop, or keep its error and go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class RunOptions:
 
     attention: str
     batch_tokens: int
-    on_error: str
+    on_error: OnError
     show_progress_bar: bool
     title: str
 
@@ -113,7 +117,8 @@ def _costs(jobs: Sequence[Job | InputError], outcome: Outcome, options: RunOptio
 
 def _batches(costs: dict[int, int], budget: int) -> Iterator[list[int]]:
     """Rows in batches, longest first, so that a budget that is too large shows at once."""
-    batch, total = [], 0
+    batch: list[int] = []
+    total = 0
     for row in sorted(costs, key=costs.__getitem__, reverse=True):
         if batch and total + costs[row] > budget:
             yield batch

@@ -13,7 +13,15 @@ from anyseek.media import MediaOptions
 from anyseek.model import Backbone, load_backbone
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
-__all__ = ["LIMITS_FILE", "LoadOptions", "load_processor", "load_runtime", "resolve_device", "resolve_dtype"]
+__all__ = [
+    "LIMITS_FILE",
+    "LoadOptions",
+    "load_processor",
+    "load_runtime",
+    "own_limits",
+    "resolve_device",
+    "resolve_dtype",
+]
 
 log = logging.getLogger("anyseek")
 
@@ -100,7 +108,7 @@ def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Proce
     _check_preprocessor(folder / "preprocessor_config.json")
     chosen = ProcessorOptions(
         max_tokens=max_tokens,
-        limits=options.limits.over(_own_limits(folder / LIMITS_FILE)),
+        limits=options.limits.over(own_limits(folder / LIMITS_FILE)),
         media=options.media,
         parse_special=options.parse_special,
         shrink=options.shrink,
@@ -108,7 +116,7 @@ def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Proce
     return Processor(Tokenizer(folder), chosen)
 
 
-def _own_limits(path: Path) -> Limits:
+def own_limits(path: Path) -> Limits:
     """The limits a checkpoint was trained for; the published ones have no such file and take the reference's rules."""
     if not path.exists():
         return Limits()
