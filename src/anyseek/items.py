@@ -9,7 +9,8 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +24,7 @@ Source = Any
 DICTIONARY_KEYS = ("text", "image", "video", "instruction", "fps", "max_frames")
 FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tiff", ".svg"})
 URL = re.compile(r"(https?://|file://|data:(image|video|application)/)\S+\Z", re.IGNORECASE)
+RANGES = (("min_pixels", "max_pixels"), ("min_frame_pixels", "max_frame_pixels"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Text:
     """Raw text; no white space is changed."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what is no text."""
+        _check_text(self.text, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,15 @@ class Video:
     fps: float | None = None
     max_frames: int | None = None
     rate: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a rate or limit that is not a positive number."""
+        for name, kind in (("fps", Real), ("max_frames", Integral), ("rate", Real)):
+            value = getattr(self, name)
+            if value is None and name != "rate":
+                continue
+            if not _is_positive(value, kind):
+                raise InputError(f"{name} of a video must be a positive {NUMBERS[kind]} (got {value!r})")
 
     @property
     def is_frames(self) -> bool:
@@ -106,18 +121,23 @@ class Limits:
     def __post_init__(self) -> None:
         """Raise ConfigError for a limit that is not positive or a pair that excludes every size."""
         for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"limit {field.name} must be positive (got {value!r})")
-        for low, high in (("min_pixels", "max_pixels"), ("min_frame_pixels", "max_frame_pixels")):
+            value, kind = getattr(self, field.name), Real if field.name == "fps" else Integral
+            if value is not None and not _is_positive(value, kind):
+                raise ConfigError(f"limit {field.name} must be a positive {NUMBERS[kind]} (got {value!r})")
+        for low, high in RANGES:
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise ConfigError(f"limit {low} ({least}) is above {high} ({most})")
 
     def over(self, defaults: "Limits") -> "Limits":
-        """These limits, with the gaps filled from `defaults`."""
+        """These limits, with the gaps filled from `defaults`; a default gives way where it contradicts a given limit."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return replace(defaults, **given)
+        filled = {f.name: getattr(defaults, f.name) for f in fields(defaults)} | given
+        for low, high in RANGES:
+            if filled[low] is not None and filled[high] is not None and filled[low] > filled[high]:
+                kept, moved = (low, high) if low in given else (high, low)
+                filled[moved] = filled[kept]
+        return Limits(**filled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +153,15 @@ class Item:
     parts: tuple[Part, ...] = ()
     instruction: str | None = None
     limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for parts, an instruction or limits of another kind."""
+        if not isinstance(self.parts, tuple) or not all(isinstance(part, Part) for part in self.parts):
+            raise InputError("the parts of an Item are a tuple of Text, Image, Video, Page and File; or use Item.of(...)")
+        if self.instruction is not None:
+            _check_text(self.instruction, "an instruction")
+        if not isinstance(self.limits, Limits):
+            raise InputError(f"the limits of an Item are a Limits (got {type(self.limits).__name__})")
 
     @classmethod
     def of(cls, value: Any) -> "Item":
@@ -152,6 +181,27 @@ class Item:
         if isinstance(value, (list, tuple)):
             return cls(tuple(_part(element) for element in value))
         return cls((_part(value),))
+
+
+NUMBERS = {Real: "number", Integral: "whole number"}
+
+
+def _is_positive(value: Any, kind: type) -> bool:
+    """True for a number of that kind above zero; not for NaN or a bool."""
+    return isinstance(value, kind) and not isinstance(value, bool) and bool(value > 0)
+
+
+def _check_text(value: Any, name: str) -> None:
+    """Raise InputError for what is not a string, or holds half a character, which no tokenizer can read."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string (got {type(value).__name__})")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{name} holds half of a UTF-16 pair at character {error.start}; clean it with "
+            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+        ) from error
 
 
 def _part(value: Any) -> Part:
@@ -187,10 +237,11 @@ def _from_dictionary(value: Mapping[str, Any]) -> Item:
             hint = f", did you mean {near[0]!r}?" if near else f"; the keys are {', '.join(DICTIONARY_KEYS)}"
             raise InputError(f"unknown key {key!r} in an item{hint}")
     videos, images, texts = (value.get(key) for key in ("video", "image", "text"))
+    fps, max_frames = (value.get(key) or None for key in ("fps", "max_frames"))  # 0 is none, as in the reference
     parts: list[Part] = []
     for source in _videos(videos):
-        frames = Video(source).is_frames
-        parts.append(Video(source) if frames else Video(source, fps=value.get("fps"), max_frames=value.get("max_frames")))
+        frames = Video(source)
+        parts.append(frames if frames.is_frames else Video(source, fps=fps, max_frames=max_frames))
     parts += [Image(source) for source in _listed(images)]
     for text in _listed(texts):
         if not isinstance(text, str):

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from anyseek import vectors
-from anyseek.engine.runner import Job, OnError, RunOptions, run
+from anyseek.engine.runner import Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
 from anyseek.errors import InputError
@@ -42,7 +42,7 @@ class Encoded:
 
     def __getitem__(self, row: int) -> np.ndarray | InputError:
         """The vector of an item, or its error."""
-        return self.errors.get(row, self.vectors[row])
+        return self.errors.get(range(len(self))[row], self.vectors[row])
 
 
 class Embedder:
@@ -157,7 +157,7 @@ class Embedder:
             show_progress_bar=show_progress_bar,
             title="embed",
         )
-        outcome = run(self.backbone, jobs, options)
+        outcome = Runner(self.backbone, self.processor).run(jobs, options)
         hidden = outcome.hidden.numpy()
         if precision not in ("float32", "float16"):
             hidden = np.nan_to_num(hidden)
@@ -206,7 +206,7 @@ class Embedder:
             item = _instructed(Item.of(value), instruction)
         except InputError as error:
             return error.at(place)
-        return Job(place, partial(self.processor.plan, item), partial(self.processor.sample, item))
+        return Job(place, partial(self.processor.prepare, item))
 
 
 def _instructed(item: Item, instruction: str | None) -> Item:

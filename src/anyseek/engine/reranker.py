@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anyseek.engine.runner import Job, OnError, RunOptions, run
+from anyseek.engine.runner import Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
 from anyseek.errors import CheckpointError, ConfigError, InputError
@@ -42,7 +42,7 @@ class Scored:
 
     def __getitem__(self, row: int) -> float | InputError:
         """The score of a pair, or its error."""
-        return self.errors.get(row, float(self.scores[row]))
+        return self.errors.get(range(len(self))[row], float(self.scores[row]))
 
 
 class Reranker:
@@ -149,7 +149,7 @@ class Reranker:
             show_progress_bar=show_progress_bar,
             title="rerank",
         )
-        outcome = run(self.backbone, jobs, options)
+        outcome = Runner(self.backbone, self.processor).run(jobs, options)
         logits = yes_no_logit(outcome.hidden, self.score_row)
         scores = (torch.sigmoid(logits) if activation == "sigmoid" else logits).numpy()
         return Scored(scores, outcome.errors) if on_error == "collect" else scores
@@ -179,17 +179,16 @@ class Reranker:
 
     def _job(self, place: str, pair: tuple[Any, Any], instruction: str | None) -> Job | InputError:
         """One row of a call."""
+        # No unpacking of what comes: "ab" and a dictionary of two keys would pass as pairs.
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            return InputError("a pair is (query, document)").at(place)
         try:
-            query, document = pair
-            query, document = Item.of(query), Item.of(document)
+            query, document = Item.of(pair[0]), Item.of(pair[1])
+            if instruction and not query.instruction:
+                query = replace(query, instruction=instruction)
         except InputError as error:
             return error.at(place)
-        except (TypeError, ValueError):
-            return InputError("a pair is (query, document)").at(place)
-        if instruction and not query.instruction:
-            query = replace(query, instruction=instruction)
-        processor = self.processor
-        return Job(place, partial(processor.plan_pair, query, document), partial(processor.pair_sample, query, document))
+        return Job(place, partial(self.processor.prepare_pair, query, document))
 
 
 def _yes_no(processor: Processor) -> tuple[int, int]:

@@ -1,4 +1,8 @@
-"""From jobs to hidden states: plan, sort, batch by budget, decode, run, restore the order; a bad job costs its own row."""
+"""From jobs to hidden states: prepare, sort, batch by budget, decode, run, restore the order.
+
+A bad job costs its own row. Jobs are taken a window at a time, so that open sources and decoded pixels stay bounded
+however many there are.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +15,12 @@ from tqdm import tqdm
 from anyseek.batch import Sample, pack
 from anyseek.errors import ConfigError, InputError
 from anyseek.model import Backbone
-from anyseek.processing import Plan
+from anyseek.processing import Prepared, Processor
 
-__all__ = ["Job", "OnError", "Outcome", "RunOptions", "check_on_error", "run"]
+__all__ = ["Job", "OnError", "Outcome", "RunOptions", "Runner", "check_on_error"]
+
+WINDOW = 1024
+"""Rows prepared together: enough to sort by length, few enough to hold their open sources."""
 
 OnError = Literal["raise", "collect"]
 """What to do at a bad row: stop, or keep its error and go on."""
@@ -21,17 +28,15 @@ OnError = Literal["raise", "collect"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of a call: how to plan it and how to make its sample.
+    """One row of a call.
 
     Attributes:
         place: where it stood in the call, for messages, such as `items[3]`.
-        plan: tokens and patches, without decoding.
-        sample: the decoded sample.
+        prepare: opens its sources and lays out its prompt.
     """
 
     place: str
-    plan: Callable[[], Plan]
-    sample: Callable[[], Sample]
+    prepare: Callable[[], Prepared]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,47 +77,71 @@ def check_on_error(on_error: str) -> None:
         raise ConfigError(f"on_error must be 'raise' or 'collect' (got {on_error!r})")
 
 
-@torch.inference_mode()
-def run(backbone: Backbone, jobs: Sequence[Job | InputError], options: RunOptions) -> Outcome:
-    """Last-token states of every job, in the order given.
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A model and the processor that feeds it."""
 
-    Args:
-        backbone: the model.
-        jobs: rows; one that failed already stands as its error.
-        options: how to run.
+    backbone: Backbone
+    processor: Processor
 
-    Raises:
-        InputError: with `on_error="raise"`, of the first bad row.
-    """
-    check_on_error(options.on_error)
-    width = backbone.config.text.hidden_size
-    outcome = Outcome(torch.full((len(jobs), width), float("nan")))
-    costs = _costs(jobs, outcome, options)
-    device = next(backbone.parameters()).device
-    with tqdm(total=len(jobs), desc=options.title, unit="item", disable=not options.show_progress_bar) as bar:
-        bar.update(len(outcome.errors))
-        for batch in _batches(costs, options.batch_tokens):
-            rows, samples = _decode(jobs, batch, outcome, options)
-            if rows:
-                packed = pack(samples).to(device)
-                outcome.hidden[rows] = backbone(packed, packed.last_index, options.attention).float().cpu()
-            bar.update(len(batch))
-    return outcome
+    @torch.inference_mode()
+    def run(self, jobs: Sequence[Job | InputError], options: RunOptions) -> Outcome:
+        """Last-token states of every job, in the order given.
+
+        Args:
+            jobs: rows; one that failed already stands as its error.
+            options: how to run.
+
+        Raises:
+            InputError: with `on_error="raise"`, of the first bad row.
+        """
+        check_on_error(options.on_error)
+        outcome = Outcome(torch.full((len(jobs), self.backbone.config.text.hidden_size), float("nan")))
+        with tqdm(total=len(jobs), desc=options.title, unit="item", disable=not options.show_progress_bar) as bar:
+            for start in range(0, len(jobs), WINDOW):
+                window = range(start, min(start + WINDOW, len(jobs)))
+                prepared = self._prepare(jobs, window, outcome, options)
+                bar.update(len(window) - len(prepared))
+                for rows in _batches({row: _cost(one) for row, one in prepared.items()}, options.batch_tokens):
+                    self._run_batch(jobs, {row: prepared.pop(row) for row in rows}, outcome, options)
+                    bar.update(len(rows))
+        return outcome
+
+    def _prepare(
+        self, jobs: Sequence[Job | InputError], window: range, outcome: Outcome, options: RunOptions
+    ) -> dict[int, Prepared]:
+        """The good rows of a window, laid out."""
+        prepared = {}
+        for row in window:
+            job = jobs[row]
+            try:
+                if isinstance(job, InputError):
+                    raise job
+                prepared[row] = job.prepare()
+            except InputError as error:
+                _note(row, job, error, outcome, options)
+        return prepared
+
+    def _run_batch(
+        self, jobs: Sequence[Job | InputError], batch: dict[int, Prepared], outcome: Outcome, options: RunOptions
+    ) -> None:
+        """Decode and run a batch, less the rows that turn out bad."""
+        samples: dict[int, Sample] = {}
+        for row, one in batch.items():
+            try:
+                samples[row] = self.processor.produce(one)
+            except InputError as error:
+                _note(row, jobs[row], error, outcome, options)
+        if samples:
+            packed = pack(list(samples.values())).to(next(self.backbone.parameters()).device)
+            hidden = self.backbone(packed, packed.last_index, options.attention)
+            outcome.hidden[list(samples)] = hidden.float().cpu()
 
 
-def _costs(jobs: Sequence[Job | InputError], outcome: Outcome, options: RunOptions) -> dict[int, int]:
-    """Tokens and merged patches of each good job."""
-    costs = {}
-    for row, job in enumerate(jobs):
-        try:
-            if isinstance(job, InputError):
-                raise job
-            plan = job.plan()
-        except InputError as error:
-            _note(row, jobs[row], error, outcome, options)
-        else:
-            costs[row] = plan.tokens + plan.patches // 4
-    return costs
+def _cost(prepared: Prepared) -> int:
+    """Tokens and merged patches."""
+    plan = prepared.plan
+    return plan.tokens + plan.patches // 4
 
 
 def _batches(costs: dict[int, int], budget: int) -> Iterator[list[int]]:
@@ -127,22 +156,6 @@ def _batches(costs: dict[int, int], budget: int) -> Iterator[list[int]]:
         total += costs[row]
     if batch:
         yield batch
-
-
-def _decode(
-    jobs: Sequence[Job | InputError], batch: list[int], outcome: Outcome, options: RunOptions
-) -> tuple[list[int], list[Sample]]:
-    """Samples of a batch, less the rows that turn out bad."""
-    rows, samples = [], []
-    for row in batch:
-        try:
-            sample = jobs[row].sample()
-        except InputError as error:
-            _note(row, jobs[row], error, outcome, options)
-        else:
-            rows.append(row)
-            samples.append(sample)
-    return rows, samples
 
 
 def _note(row: int, job: Job | InputError, error: InputError, outcome: Outcome, options: RunOptions) -> None:

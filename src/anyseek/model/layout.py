@@ -143,7 +143,8 @@ def _embedding_files(layout: Layout) -> dict[str, Any]:
     """Last token of the final states, then length 1.
 
     The module names are those every release of sentence-transformers knows. Without `add_generation_prompt` another
-    template than ours would leave out the opening of the answer, and the wrong token would be read.
+    template than ours would leave out the opening of the answer, and the wrong token would be read. Without `key_mapping`
+    transformers 4.57 finds none of the weights when it loads the towers alone, and goes on with random ones.
     """
     package = "sentence_transformers.models"
     return {
@@ -166,6 +167,7 @@ def _embedding_files(layout: Layout) -> dict[str, Any]:
             "modality_config": _modalities("last_hidden_state"),
             "module_output_name": "token_embeddings",
             "processing_kwargs": {"chat_template": {"add_generation_prompt": True}},
+            "model_kwargs": {"key_mapping": {r"^model\.": ""}},
         },
     }
 
@@ -212,8 +214,7 @@ def _modalities(output: str) -> dict[str, Any]:
     return {name: dict(method) for name in ("text", "image", "video")} | {"message": method | {"format": "structured"}}
 
 
-CARD = """\
----
+CARD = r"""---
 library_name: sentence-transformers
 pipeline_tag: {task}
 tags: [qwen3_vl, multimodal, {kind}]
@@ -228,7 +229,7 @@ model = {name}.load("this folder")
 ```
 
 The folder also loads in sentence-transformers ({versions}), transformers (`Qwen3VLForConditionalGeneration`) and vLLM.
-Those libraries may resize pictures and sample video a little differently; transformers 5 puts an extra pair of vision
+In transformers 4.57, `AutoModel` alone needs `key_mapping={{r"^model\.": ""}}`. Those libraries may resize pictures and sample video a little differently; transformers 5 puts an extra pair of vision
 tokens around a video. `anyseek` gives the reference's {result}.
 """
 

@@ -1,7 +1,7 @@
 """Items to samples: prompts, token ids, pixel rules, positions, and plans made before decoding."""
 
 from anyseek.processing.chat import embedding_chat_template, reranking_chat_template
-from anyseek.processing.processor import Plan, Processor, ProcessorOptions
+from anyseek.processing.processor import Plan, Prepared, Processor, ProcessorOptions
 from anyseek.processing.tokenizer import Tokenizer
 
 __all__ = [

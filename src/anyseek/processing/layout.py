@@ -174,6 +174,7 @@ def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVid
 
 def _frame_size(size: Size, count: int, limits: Limits) -> Size:
     """The size of `count` frames of a video."""
-    least = limits.min_frame_pixels
+    # A frame may always have 1.05 times its least pixels: keep that below the most, when the user lowers the most.
+    least = min(limits.min_frame_pixels, int(limits.max_frame_pixels / 1.05))
     most = rules.frame_max_pixels(count, least, limits.max_frame_pixels, limits.total_pixels)
     return rules.fit_size(size, least, most)

@@ -18,7 +18,7 @@ from anyseek.processing.rules import PATCH_FACTOR
 from anyseek.processing.template import Piece, Run, Special, Vision
 from anyseek.processing.tokenizer import Tokenizer
 
-__all__ = ["Plan", "Processor", "ProcessorOptions"]
+__all__ = ["Plan", "Prepared", "Processor", "ProcessorOptions"]
 
 log = logging.getLogger("anyseek")
 
@@ -69,14 +69,37 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prompt:
-    """A laid-out prompt: ids, where vision stands (start, rows, columns), and what is shown there."""
+class Prepared:
+    """A prompt laid out from headers, its sources open, nothing decoded yet.
+
+    Attributes:
+        ids: token ids of the whole prompt.
+        spans: start in ids, rows and columns of each span of vision.
+        visuals: what is shown there.
+        cut_characters: see `Plan`.
+        shrunk: see `Plan`.
+    """
 
     ids: list[int]
     spans: list[tuple[int, int, int]]
     visuals: list[Visual]
     cut_characters: int = 0
     shrunk: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """What it costs."""
+        grids = tuple(_grid(visual) for visual in self.visuals)
+        return Plan(
+            tokens=len(self.ids),
+            visual_tokens=sum(rows * columns for _, rows, columns in self.spans),
+            patches=sum(frames * rows * columns for frames, rows, columns in grids),
+            grids=grids,
+            frames=tuple(1 if isinstance(v, Picture | RenderedPage) else v.frames for v in self.visuals),
+            sizes=tuple(visual.size for visual in self.visuals),
+            cut_characters=self.cut_characters,
+            shrunk=self.shrunk,
+        )
 
 
 class Processor:
@@ -91,45 +114,58 @@ class Processor:
             for name in ("im_start", "im_end", "vision_start", "vision_end", "image_pad", "video_pad")
         }
 
-    def plan(self, item: Item, default_instruction: str = template.DEFAULT_EMBEDDING_INSTRUCTION) -> Plan:
-        """What embedding an item costs; always what `sample` then produces."""
-        return _plan(self._embedding(item, default_instruction))
-
-    def sample(self, item: Item, default_instruction: str = template.DEFAULT_EMBEDDING_INSTRUCTION) -> Sample:
-        """The embedding prompt of an item, decoded.
+    def prepare(self, item: Item) -> Prepared:
+        """Open an item's sources and lay out its embedding prompt from their headers.
 
         Raises:
-            InputError: a source cannot be read, or the item does not fit.
+            InputError: a source cannot be opened, or the item does not fit.
         """
-        return self._sample(self._embedding(item, default_instruction))
+        pieces = template.embedding_prompt(self._resolved(item))
+        return self._lay_out(pieces, item.limits.max_tokens)
 
-    def plan_pair(
-        self, query: Item, document: Item, default_instruction: str = template.DEFAULT_RERANKING_INSTRUCTION
-    ) -> Plan:
-        """What scoring a pair costs."""
-        return _plan(self._reranking(query, document, default_instruction))
-
-    def pair_sample(
-        self, query: Item, document: Item, default_instruction: str = template.DEFAULT_RERANKING_INSTRUCTION
-    ) -> Sample:
-        """The reranking prompt of a pair, decoded; the instruction is the query's."""
-        return self._sample(self._reranking(query, document, default_instruction))
-
-    def _embedding(self, item: Item, instruction: str) -> _Prompt:
-        """Lay out an embedding prompt."""
-        return self._lay_out(template.embedding_prompt(self._resolved(item), instruction), item.limits.max_tokens)
-
-    def _reranking(self, query: Item, document: Item, instruction: str) -> _Prompt:
-        """Lay out a reranking prompt."""
-        pieces = template.reranking_prompt(self._resolved(query), self._resolved(document), instruction)
+    def prepare_pair(self, query: Item, document: Item) -> Prepared:
+        """The same for the reranking prompt of a pair; the instruction is the query's."""
+        pieces = template.reranking_prompt(self._resolved(query), self._resolved(document))
         return self._lay_out(pieces, document.limits.max_tokens or query.limits.max_tokens)
+
+    def produce(self, prompt: Prepared) -> Sample:
+        """Decode what a prompt shows.
+
+        Raises:
+            InputError: a source turns out corrupt.
+        """
+        patches = [pixels.patchify(self._frames(visual)) for visual in prompt.visuals]
+        index = [torch.arange(start, start + rows * columns) for start, rows, columns in prompt.spans]
+        return Sample(
+            token_ids=torch.tensor(prompt.ids),
+            position_ids=_position_ids(len(prompt.ids), prompt.spans),
+            patches=torch.cat(patches) if patches else torch.empty((0, pixels.PATCH_DIM), dtype=torch.uint8),
+            grids=torch.tensor([_grid(v) for v in prompt.visuals], dtype=torch.int64).view(-1, 3),
+            visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
+        )
+
+    def plan(self, item: Item) -> Plan:
+        """What embedding an item costs; always what `sample` then produces."""
+        return self.prepare(item).plan
+
+    def sample(self, item: Item) -> Sample:
+        """The embedding prompt of an item, decoded."""
+        return self.produce(self.prepare(item))
+
+    def plan_pair(self, query: Item, document: Item) -> Plan:
+        """What scoring a pair costs."""
+        return self.prepare_pair(query, document).plan
+
+    def pair_sample(self, query: Item, document: Item) -> Sample:
+        """The reranking prompt of a pair, decoded."""
+        return self.produce(self.prepare_pair(query, document))
 
     def _resolved(self, item: Item) -> Item:
         """The item with opened sources and complete limits."""
         resolved = resolve(item, self.options.media)
         return replace(resolved, limits=item.limits.over(self.options.limits))
 
-    def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> _Prompt:
+    def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> Prepared:
         """Choose sizes and ids so that the prompt fits: text is cut from its end, then vision is made smaller."""
         limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
         visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
@@ -162,7 +198,7 @@ class Processor:
                 return fitted
         raise LimitError(f"the input does not fit max_tokens {limit} at any resolution; give fewer pictures or frames")
 
-    def _fit_text(self, pieces: list[Piece], visuals: list[Visual], limit: int) -> tuple[_Prompt, int]:
+    def _fit_text(self, pieces: list[Piece], visuals: list[Visual], limit: int) -> tuple[Prepared, int]:
         """Cut user texts, the last one first, until the prompt fits; also the number of characters left out."""
         pieces, cut = list(pieces), 0
         prompt = self._assemble(pieces, visuals)
@@ -177,7 +213,7 @@ class Processor:
                 prompt = self._assemble(pieces, visuals)
         return prompt, cut
 
-    def _assemble(self, pieces: Sequence[Piece], visuals: Sequence[Visual]) -> _Prompt:
+    def _assemble(self, pieces: Sequence[Piece], visuals: Sequence[Visual]) -> Prepared:
         """Ids of the whole prompt. Text between special tokens is encoded as one: tokens may span two pieces."""
         ids: list[int] = []
         spans: list[tuple[int, int, int]] = []
@@ -198,23 +234,11 @@ class Processor:
                 spans.append((len(ids), rows, columns))
                 ids += [pad] * (rows * columns) + [self._ids["vision_end"]]
                 text = ""
-        return _Prompt([*ids, *self._encode(text), *self.tokenizer.suffix], spans, list(visuals))
+        return Prepared([*ids, *self._encode(text), *self.tokenizer.suffix], spans, list(visuals))
 
     def _encode(self, text: str) -> list[int]:
         """Ids of a run of text."""
         return self.tokenizer.encode(text, parse_special=self.options.parse_special) if text else []
-
-    def _sample(self, prompt: _Prompt) -> Sample:
-        """Decode what the prompt shows."""
-        patches = [pixels.patchify(self._frames(visual)) for visual in prompt.visuals]
-        index = [torch.arange(start, start + rows * columns) for start, rows, columns in prompt.spans]
-        return Sample(
-            token_ids=torch.tensor(prompt.ids),
-            position_ids=_position_ids(len(prompt.ids), prompt.spans),
-            patches=torch.cat(patches) if patches else torch.empty((0, pixels.PATCH_DIM), dtype=torch.uint8),
-            grids=torch.tensor([_grid(v) for v in prompt.visuals], dtype=torch.int64).view(-1, 3),
-            visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
-        )
 
     def _frames(self, visual: Visual) -> Tensor:
         """`(frames, 3, height, width)` uint8, resized."""
@@ -257,18 +281,3 @@ def _position_ids(length: int, spans: Sequence[tuple[int, int, int]]) -> Tensor:
         cursor = start + rows * columns
     axes.append(torch.arange(free, free + length - cursor).expand(3, -1))
     return torch.cat(axes, dim=1)
-
-
-def _plan(prompt: _Prompt) -> Plan:
-    """The public view of a prompt."""
-    grids = tuple(_grid(visual) for visual in prompt.visuals)
-    return Plan(
-        tokens=len(prompt.ids),
-        visual_tokens=sum(rows * columns for _, rows, columns in prompt.spans),
-        patches=sum(frames * rows * columns for frames, rows, columns in grids),
-        grids=grids,
-        frames=tuple(1 if isinstance(v, Picture | RenderedPage) else v.frames for v in prompt.visuals),
-        sizes=tuple(visual.size for visual in prompt.visuals),
-        cut_characters=prompt.cut_characters,
-        shrunk=prompt.shrunk,
-    )

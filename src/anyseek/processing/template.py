@@ -51,17 +51,17 @@ class Vision:
 Piece = Special | Run | Vision
 
 
-def embedding_prompt(item: Item, default_instruction: str = DEFAULT_EMBEDDING_INSTRUCTION) -> list[Piece]:
+def embedding_prompt(item: Item) -> list[Piece]:
     """The prompt whose last token is the vector. Parts must be resolved: no `File`."""
     instruction = (item.instruction or "").strip()
     if instruction and not unicodedata.category(instruction[-1]).startswith("P"):
         instruction += "."
-    return _conversation(instruction or default_instruction, _content(item))
+    return _conversation(instruction or DEFAULT_EMBEDDING_INSTRUCTION, _content(item))
 
 
-def reranking_prompt(query: Item, document: Item, default_instruction: str = DEFAULT_RERANKING_INSTRUCTION) -> list[Piece]:
+def reranking_prompt(query: Item, document: Item) -> list[Piece]:
     """The prompt whose last token says yes or no; the instruction is the query's, taken as it is."""
-    head = Run(f"<Instruct>: {query.instruction or default_instruction}<Query>:")
+    head = Run(f"<Instruct>: {query.instruction or DEFAULT_RERANKING_INSTRUCTION}<Query>:")
     content = [head, *_content(query), Run("\n<Document>:"), *_content(document)]
     return _conversation(JUDGE, content)
 
