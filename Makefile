@@ -48,7 +48,9 @@ bench: $(VENV)/.stamp-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 train-tiny: $(VENV)/.stamp-base
-	$(BIN)/python -m recipes.tiny
+	$(BIN)/python -m recipes.tiny embedder runs/tiny
+	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 30 --steps 900 --size 24
+	$(BIN)/python -m recipes.tiny export runs/tiny
 
 world-assets: $(VENV)/.stamp-test
 	$(BIN)/python scripts/build_world_assets.py

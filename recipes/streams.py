@@ -30,6 +30,8 @@ class Stage:
         english: share of queries in English.
         negatives: near misses per pair, 0 to 1.
         max_pixels: of pictures and pages.
+        prototypes: weight of the prototype loss.
+        contrast: weight of InfoNCE; at 0 queries are left out, and twice as many documents stand in for them.
     """
 
     until: float
@@ -38,6 +40,8 @@ class Stage:
     english: float
     negatives: float
     max_pixels: int
+    prototypes: float = 0.0
+    contrast: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,9 @@ class ContrastiveBatch:
         packed: all sequences.
         queries: how many of them are queries.
         allowed: `(queries, documents)` bool, False where the document answers the query too.
-        subjects: `(queries,)` number of the one object that a query and its positive are about, or -1.
+        subjects: `(sequences,)` number of the one object that a sequence is about, or -1.
         kind: of the documents.
-        stage: number of the stage.
+        stage: where the run stands.
     """
 
     packed: PackedBatch
@@ -58,7 +62,7 @@ class ContrastiveBatch:
     allowed: Tensor
     subjects: Tensor
     kind: str
-    stage: int = 0
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +84,37 @@ class Contrastive(IterableDataset):
     def __iter__(self) -> Iterator[ContrastiveBatch]:
         """Every worker makes every n-th batch."""
         for number, rng in _numbers(self.seed):
-            place = next((i for i, s in enumerate(self.stages) if number < s.until * self.steps), len(self.stages) - 1)
-            stage = self.stages[place]
+            stage = next((s for s in self.stages if number < s.until * self.steps), self.stages[-1])
             kind = rng.choices(list(stage.kinds), list(stage.kinds.values()))[0]
-            batch = self._names(rng) if kind == "names" else self._things(rng, stage, kind)
-            yield replace(batch, stage=place)
+            yield self._names(rng, stage) if kind == "names" else self._things(rng, stage, kind)
 
     def _things(self, rng: random.Random, stage: Stage, kind: str) -> ContrastiveBatch:
         """Pairs of one kind; the second half of the documents are near misses."""
-        size = max(8, round(self.size * SHARE[kind]))
+        size = max(8, round(self.size * SHARE[kind])) * (1 if stage.contrast else 2)
         pairs = _pairs(rng, stage, kind, size)
+        subjects = [_subject(pair.query) for pair in pairs]
         documents = [p.positive for p in pairs] + [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
-        items = [_query(p.query, stage, rng) for p in pairs] + [_document(thing, stage) for thing in documents]
-        samples = [self.processor.sample(item) for item in items]
-        subjects = torch.tensor([_subject(pair.query) for pair in pairs])
-        return ContrastiveBatch(pack(samples), len(pairs), ~_matches(pairs, documents), subjects, kind)
+        queries = [_query(p.query, stage, rng) for p in pairs] if stage.contrast else []
+        about = [*subjects[: len(queries)], *subjects, *[-1] * (len(documents) - size)]
+        return self._batch(queries, [_document(d, stage) for d in documents], ~_matches(pairs, documents), about, kind, stage)
 
-    def _names(self, rng: random.Random) -> ContrastiveBatch:
+    def _names(self, rng: random.Random, stage: Stage) -> ContrastiveBatch:
         """Names of different objects in one language, and in others."""
         chosen, left, right = rng.sample(SUBJECTS, 2 * self.size), [], []
         for object_id in chosen:
             spoken = [spelt for language in world.languages() if (spelt := name(object_id, language))]
             one, other = rng.sample(spoken, 2)
-            left.append(Item((Text(one),), rng.choice(INSTRUCTIONS)))
-            right.append(Item((Text(other if rng.random() < 0.5 else object_id),)))
-        samples = [self.processor.sample(item) for item in [*left, *right]]
-        subjects = torch.tensor([SUBJECTS.index(object_id) for object_id in chosen])
-        return ContrastiveBatch(pack(samples), len(left), ~torch.eye(len(left), dtype=torch.bool), subjects, "names")
+            left.append(Item((Text(object_id if rng.random() < 0.3 else one),), rng.choice(INSTRUCTIONS)))
+            right.append(Item((Text(object_id if rng.random() < 0.3 else other),)))
+        about = [SUBJECTS.index(object_id) for object_id in chosen]
+        return self._batch(left, right, ~torch.eye(len(left), dtype=torch.bool), about * 2, "names", stage)
+
+    def _batch(
+        self, queries: list[Item], documents: list[Item], allowed: Tensor, about: list[int], kind: str, stage: Stage
+    ) -> ContrastiveBatch:
+        """Decode and pack."""
+        packed = pack([self.processor.sample(item) for item in [*queries, *documents]])
+        return ContrastiveBatch(packed, len(queries), allowed, torch.tensor(about), kind, stage)
 
 
 class Judged(IterableDataset):

@@ -186,7 +186,7 @@ class Item:
 NUMBERS = {Real: "number", Integral: "whole number"}
 
 
-def _is_positive(value: Any, kind: type) -> bool:
+def _is_positive(value: Any, kind: Any) -> bool:
     """True for a number of that kind above zero; not for NaN or a bool."""
     return isinstance(value, kind) and not isinstance(value, bool) and bool(value > 0)
 

@@ -38,7 +38,8 @@ def finish(
 def normalize(vectors: np.ndarray) -> np.ndarray:
     """`(items, dim)` scaled to length 1; a zero vector stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(length, 1e-12)
+    scaled: np.ndarray = vectors / np.maximum(length, 1e-12)
+    return scaled
 
 
 def quantize(vectors: np.ndarray, precision: Precision) -> np.ndarray:
@@ -54,12 +55,12 @@ def quantize(vectors: np.ndarray, precision: Precision) -> np.ndarray:
     if precision not in PRECISIONS:
         raise ConfigError(f"precision {precision!r} is unknown; choose from {', '.join(PRECISIONS)}")
     if precision in ("float32", "float16"):
-        return vectors.astype(precision)
+        return vectors.astype(np.dtype(precision))
     if precision in ("binary", "ubinary"):
         packed = np.packbits(vectors > 0, axis=-1)
         return packed if precision == "ubinary" else (packed.astype(np.int16) - 128).astype(np.int8)
     largest = np.abs(vectors).max(axis=-1, keepdims=True)
-    whole = np.rint(vectors / np.maximum(largest, 1e-12) * 127).astype(np.int16)
+    whole: np.ndarray = np.rint(vectors / np.maximum(largest, 1e-12) * 127).astype(np.int16)
     return whole.astype(np.int8) if precision == "int8" else (whole + 128).astype(np.uint8)
 
 
@@ -72,7 +73,8 @@ def similarity(a: np.ndarray, b: np.ndarray, precision: Precision = "float32") -
         `(queries, documents)` fp32.
     """
     left, right = (normalize(_unpacked(np.atleast_2d(x), precision)) for x in (a, b))
-    return left @ right.T
+    cosines: np.ndarray = left @ right.T
+    return cosines
 
 
 def _unpacked(vectors: np.ndarray, precision: Precision) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,6 @@ from anyseek.items import Item
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from anyseek.engine import Encoded
 
 __all__ = ["embed", "leave"]
 
@@ -71,7 +69,7 @@ def _encode(
     if not items:
         return np.full((len(given), 0), np.nan, dtype=np.float32), errors
     embedder = choice.embedder()
-    encoded = cast("Encoded", embedder.encode(items, on_error="collect", show_progress_bar=shows_progress(), **how))
+    encoded = embedder.encode(items, on_error="collect", show_progress_bar=shows_progress(), **how)
     errors |= {rows[row]: error for row, error in encoded.errors.items()}
     blank = np.nan if np.issubdtype(encoded.vectors.dtype, np.floating) else 0
     vectors = np.full((len(given), encoded.vectors.shape[1]), blank, dtype=encoded.vectors.dtype)

@@ -1,7 +1,7 @@
 """`anyseek rerank`: order documents by a query."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import click
 
@@ -9,9 +9,6 @@ from anyseek.cli.inputs import Given, label, paths_of, read_inputs
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options
 from anyseek.errors import InputError
 from anyseek.items import Item
-
-if TYPE_CHECKING:
-    from anyseek.engine import Scored
 
 __all__ = ["rerank"]
 
@@ -55,7 +52,7 @@ def _scores(choice: ModelChoice, query: Item, given: list[Given]) -> tuple[dict[
     if reranker is None:  # rerank=True raises instead
         raise AssertionError
     pairs = [(query, item) for item in good.values()]
-    scored = cast("Scored", reranker.predict(pairs, on_error="collect"))
+    scored = reranker.predict(pairs, on_error="collect")
     rows = list(good)
     errors |= {rows[place]: error for place, error in scored.errors.items()}
     return {row: float(scored.scores[at]) for at, row in enumerate(rows) if row not in errors}, errors

@@ -42,7 +42,8 @@ class Encoded:
 
     def __getitem__(self, row: int) -> np.ndarray | InputError:
         """The vector of an item, or its error."""
-        return self.errors.get(range(len(self))[row], self.vectors[row])
+        vector: np.ndarray = self.vectors[row]
+        return self.errors.get(range(len(self))[row], vector)
 
 
 class Embedder:
@@ -109,10 +110,32 @@ class Embedder:
         return self.backbone.config.text.hidden_size
 
     @overload
-    def encode(self, inputs: Any, *, on_error: Literal["raise"] = "raise", **options: Any) -> np.ndarray: ...
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        instruction: str | None = None,
+        truncate_dim: int | None = None,
+        normalize_embeddings: bool = True,
+        precision: Precision = "float32",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: Literal["raise"] = "raise",
+    ) -> np.ndarray: ...
 
     @overload
-    def encode(self, inputs: Any, *, on_error: Literal["collect"], **options: Any) -> Encoded: ...
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        instruction: str | None = None,
+        truncate_dim: int | None = None,
+        normalize_embeddings: bool = True,
+        precision: Precision = "float32",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: Literal["collect"],
+    ) -> Encoded: ...
 
     def encode(
         self,
@@ -166,7 +189,8 @@ class Embedder:
         )
         if on_error == "collect":
             return Encoded(finished, outcome.errors)
-        return finished[0] if single else finished
+        alone: np.ndarray = finished[0] if single else finished
+        return alone
 
     @overload
     def encode_query(
@@ -180,7 +204,8 @@ class Embedder:
 
     def encode_query(self, inputs: Any, *, instruction: str | None = None, **options: Any) -> np.ndarray | Encoded:
         """`encode` with a retrieval instruction; only queries get one (SPEC 2)."""
-        return self.encode(inputs, instruction=instruction or QUERY_INSTRUCTION, **options)
+        found: np.ndarray | Encoded = self.encode(inputs, instruction=instruction or QUERY_INSTRUCTION, **options)
+        return found
 
     @overload
     def encode_document(self, inputs: Any, *, on_error: Literal["raise"] = "raise", **options: Any) -> np.ndarray: ...
@@ -190,7 +215,8 @@ class Embedder:
 
     def encode_document(self, inputs: Any, **options: Any) -> np.ndarray | Encoded:
         """`encode` with the default instruction, which documents keep whatever the task."""
-        return self.encode(inputs, **options)
+        found: np.ndarray | Encoded = self.encode(inputs, **options)
+        return found
 
     def similarity(self, a: np.ndarray, b: np.ndarray, precision: Precision = "float32") -> np.ndarray:
         """Cosines `(queries, documents)` of vectors stored in `precision`."""

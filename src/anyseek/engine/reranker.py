@@ -105,12 +105,26 @@ class Reranker:
 
     @overload
     def predict(
-        self, pairs: Sequence[tuple[Any, Any]], *, on_error: Literal["raise"] = "raise", **options: Any
+        self,
+        pairs: Sequence[tuple[Any, Any]],
+        *,
+        instruction: str | None = None,
+        activation: str = "sigmoid",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: Literal["raise"] = "raise",
     ) -> np.ndarray: ...
 
     @overload
     def predict(
-        self, pairs: Sequence[tuple[Any, Any]], *, on_error: Literal["collect"], **options: Any
+        self,
+        pairs: Sequence[tuple[Any, Any]],
+        *,
+        instruction: str | None = None,
+        activation: str = "sigmoid",
+        batch_tokens: int = 8192,
+        show_progress_bar: bool = False,
+        on_error: Literal["collect"],
     ) -> Scored: ...
 
     def predict(

@@ -44,7 +44,8 @@ class Backbone(nn.Module):
             states = states.index_copy(0, batch.visual_index, features.to(states.dtype))
             visual = (batch.visual_index, deepstack)
         states = self.language_model(states, batch.position_ids, batch.lengths, visual, backend)
-        return self.language_model.norm(states if read is None else states[read])
+        final: Tensor = self.language_model.norm(states if read is None else states[read])
+        return final
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -62,7 +62,8 @@ def load_score_row(folder: Path, yes: int, no: int) -> Tensor:
     path, key = files[name]
     with _opened(path) as file:
         rows = file.get_slice(key)
-        return rows[yes : yes + 1].float()[0] - rows[no : no + 1].float()[0]
+        row: Tensor = rows[yes : yes + 1].float()[0] - rows[no : no + 1].float()[0]
+        return row
 
 
 def load_head(folder: Path) -> Tensor | None:
@@ -130,7 +131,7 @@ def _write_shards(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int)
     if len(shards) == 1:
         save_file(shards[0], folder / SINGLE, metadata={"format": "pt"})
         return
-    index = {}
+    index: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         save_file(shard, folder / file, metadata={"format": "pt"})

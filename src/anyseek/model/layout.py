@@ -119,7 +119,12 @@ def _processor_files(layout: Layout) -> dict[str, Any]:
         "rescale_factor": 1 / 255,
         "temporal_patch_size": 2,
     }
-    picture = {"shortest_edge": limits.min_pixels, "longest_edge": limits.max_pixels}
+    picture = {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "size": {"shortest_edge": limits.min_pixels, "longest_edge": limits.max_pixels},
+        "min_pixels": limits.min_pixels,  # transformers 4.57 without torchvision reads these two and not the size
+        "max_pixels": limits.max_pixels,
+    }
     frames = {
         "shortest_edge": limits.min_frame_pixels,
         "longest_edge": min(limits.max_frame_pixels * limits.max_frames, 2 * limits.total_pixels),
@@ -134,7 +139,7 @@ def _processor_files(layout: Layout) -> dict[str, Any]:
         "size": frames,
     }
     return {
-        "preprocessor_config.json": common | {"image_processor_type": "Qwen2VLImageProcessorFast", "size": picture},
+        "preprocessor_config.json": common | picture,
         "video_preprocessor_config.json": common | video,
     }
 
@@ -229,8 +234,9 @@ model = {name}.load("this folder")
 ```
 
 The folder also loads in sentence-transformers ({versions}), transformers (`Qwen3VLForConditionalGeneration`) and vLLM.
-In transformers 4.57, `AutoModel` alone needs `key_mapping={{r"^model\.": ""}}`. Those libraries may resize pictures and sample video a little differently; transformers 5 puts an extra pair of vision
-tokens around a video. `anyseek` gives the reference's {result}.
+In transformers 4.57, `AutoModel` needs `key_mapping={{r"^model\.": ""}}`. Those libraries may resize pictures and sample
+video a little differently; transformers 5 puts an extra pair of vision tokens around a video. `anyseek` gives the
+reference's {result}.
 """
 
 

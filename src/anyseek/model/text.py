@@ -31,7 +31,8 @@ class TextAttention(nn.Module):
         """`(tokens, hidden)` to the same."""
         query, key, value = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.q_proj, self.k_proj, self.v_proj))
         query, key = apply_rotary(self.q_norm(query), *rotary), apply_rotary(self.k_norm(key), *rotary)
-        return self.o_proj(attention(query, key, value, lengths, causal=True, backend=backend).flatten(1))
+        mixed: Tensor = self.o_proj(attention(query, key, value, lengths, causal=True, backend=backend).flatten(1))
+        return mixed
 
 
 class TextMLP(nn.Module):
@@ -46,7 +47,8 @@ class TextMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(tokens, hidden)` to the same."""
-        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class TextLayer(nn.Module):
@@ -63,7 +65,8 @@ class TextLayer(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], lengths: Sequence[int], backend: str) -> Tensor:
         """`(tokens, hidden)` to the same."""
         x = x + self.self_attn(self.input_layernorm(x), rotary, lengths, backend)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
 
 
 class TextTower(nn.Module):

@@ -25,7 +25,8 @@ class PatchEmbed(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """`(patches, patch_dim)` uint8 to `(patches, vision_hidden)`; pixels are scaled to [-1, 1] here."""
         scaled = (patches.float() - 127.5) / 127.5
-        return self.proj(scaled.to(self.proj.weight.dtype))
+        embedded: Tensor = self.proj(scaled.to(self.proj.weight.dtype))
+        return embedded
 
 
 class VisionAttention(nn.Module):
@@ -42,7 +43,8 @@ class VisionAttention(nn.Module):
         """`(patches, vision_hidden)` to the same."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)
         query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
-        return self.proj(attention(query, key, value, segments, causal=False, backend=backend).flatten(1))
+        mixed: Tensor = self.proj(attention(query, key, value, segments, causal=False, backend=backend).flatten(1))
+        return mixed
 
 
 class VisionMLP(nn.Module):
@@ -56,7 +58,8 @@ class VisionMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(patches, vision_hidden)` to the same."""
-        return self.linear_fc2(functional.gelu(self.linear_fc1(x), approximate="tanh"))
+        out: Tensor = self.linear_fc2(functional.gelu(self.linear_fc1(x), approximate="tanh"))
+        return out
 
 
 class VisionBlock(nn.Module):
@@ -73,7 +76,8 @@ class VisionBlock(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], segments: Sequence[int], backend: str) -> Tensor:
         """`(patches, vision_hidden)` to the same."""
         x = x + self.attn(self.norm1(x), rotary, segments, backend)
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 class PatchMerger(nn.Module):
@@ -94,7 +98,8 @@ class PatchMerger(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(patches, vision_hidden)` to `(visual_tokens, hidden)`."""
         x = self.norm(x.view(-1, self.joined)) if self.norm_joined else self.norm(x).view(-1, self.joined)
-        return self.linear_fc2(functional.gelu(self.linear_fc1(x)))
+        merged: Tensor = self.linear_fc2(functional.gelu(self.linear_fc1(x)))
+        return merged
 
 
 class VisionTower(nn.Module):

@@ -99,7 +99,8 @@ def _matmul(causal: bool) -> Dense:
         if causal:
             later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
             scores = scores.masked_fill(later, float("-inf"))
-        return scores.softmax(-1) @ v
+        mixed: Tensor = scores.softmax(-1) @ v
+        return mixed
 
     return dense
 
@@ -114,4 +115,6 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], c
     bounds = functional.pad(torch.tensor(lengths, device=query.device).cumsum(0), (1, 0)).to(torch.int32)
     longest = max(lengths)
     window = (-1, 0) if causal else (-1, -1)
-    return varlen_attn(query, key, value, bounds, bounds, longest, longest, window_size=window)
+    mixed = varlen_attn(query, key, value, bounds, bounds, longest, longest, window_size=window)
+    assert isinstance(mixed, Tensor)  # a pair only when the log-sum-exp is asked for
+    return mixed

@@ -6,6 +6,7 @@ from anyseek.processing.tokenizer import Tokenizer
 
 __all__ = [
     "Plan",
+    "Prepared",
     "Processor",
     "ProcessorOptions",
     "Tokenizer",

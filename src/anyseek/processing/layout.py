@@ -1,6 +1,7 @@
 """From an item to its layout: what each part becomes, told from headers alone. Plan and production share it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from anyseek.errors import InputError
 from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
@@ -101,7 +102,7 @@ def _resolve_part(part: Part, media: MediaOptions) -> Part:
     raise InputError(f"{blob.name} is neither a picture, a video, a PDF nor UTF-8 text; convert it to one of these")
 
 
-def _opened(source: object, media: MediaOptions) -> object:
+def _opened(source: Any, media: MediaOptions) -> Any:
     """Open what has to be opened once; pictures and arrays are already at hand."""
     return source if hasattr(source, "getbands") or hasattr(source, "shape") else open_source(source, media)
 
@@ -114,21 +115,21 @@ def visual_of(part: Image | Page | Video, limits: Limits, media: MediaOptions) -
         limits: as the user set them; gaps mean the reference's rules.
         media: how sources are read.
     """
-    filled = limits.over(rules.REFERENCE)
+    filled = rules.filled(limits)
     if isinstance(part, Image):
         size = probe_image(part.source, media)
         return Picture(part, rules.fit_size((size.width, size.height), filled.min_pixels, filled.max_pixels))
     if isinstance(part, Page):
         page = probe_page(part.source, part.number, media)
-        size = tuple(max(1, round(points / 72 * PAGE_DPI)) for points in (page.width_points, page.height_points))
-        return RenderedPage(part, rules.fit_size(size, filled.min_pixels, filled.max_pixels))
+        width, height = (max(1, round(side / 72 * PAGE_DPI)) for side in (page.width_points, page.height_points))
+        return RenderedPage(part, rules.fit_size((width, height), filled.min_pixels, filled.max_pixels))
     return (_listed_video if part.is_frames else _file_video)(part, limits, media)
 
 
 def smaller(visual: Visual, limits: Limits, scale: float, media: MediaOptions) -> Visual:
     """The same part shown at about `scale` times its pixels, below the least pixels if it must be."""
     area = max(2, int(visual.size[0] * visual.size[1] * scale))
-    filled = limits.over(rules.REFERENCE)
+    filled = rules.filled(limits)
     if isinstance(visual, Picture | RenderedPage):
         tight = replace(limits, min_pixels=min(filled.min_pixels, area), max_pixels=area)
     else:
@@ -140,7 +141,7 @@ def smaller(visual: Visual, limits: Limits, scale: float, media: MediaOptions) -
 def _file_video(part: Video, limits: Limits, media: MediaOptions) -> FileVideo:
     """The reference bounds a file by frames; its total pixels count only when the user sets them."""
     info = probe_video(part.source, media)
-    filled = limits.over(replace(rules.REFERENCE, total_pixels=rules.FILE_TOTAL_PIXELS))
+    filled = rules.filled(limits, replace(rules.REFERENCE, total_pixels=rules.FILE_TOTAL_PIXELS))
     count = rules.frame_count(info.frames, info.rate, part.fps or filled.fps, part.max_frames or filled.max_frames)
     indices = rules.frame_indices(info.frames, count)
     size = _frame_size((info.width, info.height), count, filled)
@@ -149,7 +150,7 @@ def _file_video(part: Video, limits: Limits, media: MediaOptions) -> FileVideo:
 
 def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVideo:
     """The reference resizes each frame as a picture first, and numbers the frames it keeps from 0."""
-    filled = limits.over(rules.REFERENCE)
+    filled = rules.filled(limits)
     total = len(part.source)
     if not total:
         raise InputError("a video of no frames; give at least one frame")
@@ -172,7 +173,7 @@ def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVid
     return ListedVideo(part, first_size, size, tuple(kept), tuple(rules.pair_seconds(times, part.rate)))
 
 
-def _frame_size(size: Size, count: int, limits: Limits) -> Size:
+def _frame_size(size: Size, count: int, limits: rules.Filled) -> Size:
     """The size of `count` frames of a video."""
     # A frame may always have 1.05 times its least pixels: keep that below the most, when the user lowers the most.
     least = min(limits.min_frame_pixels, int(limits.max_frame_pixels / 1.05))

@@ -202,14 +202,16 @@ class Processor:
         """Cut user texts, the last one first, until the prompt fits; also the number of characters left out."""
         pieces, cut = list(pieces), 0
         prompt = self._assemble(pieces, visuals)
-        for place in reversed([i for i, p in enumerate(pieces) if isinstance(p, Run) and p.user]):
-            while len(prompt.ids) > limit and (text := pieces[place].text):
+        texts = {place: piece.text for place, piece in enumerate(pieces) if isinstance(piece, Run) and piece.user}
+        for place, text in reversed(texts.items()):
+            while len(prompt.ids) > limit and text:
                 have = len(self.tokenizer.encode(text, parse_special=self.options.parse_special))
                 keep = max(0, have - (len(prompt.ids) - limit))
                 shorter = self.tokenizer.cut(text, keep, parse_special=self.options.parse_special)
                 shorter = shorter if len(shorter) < len(text) else text[:-1]
                 cut += len(text) - len(shorter)
-                pieces[place] = Run(shorter, user=True)
+                text = shorter
+                pieces[place] = Run(text, user=True)
                 prompt = self._assemble(pieces, visuals)
         return prompt, cut
 

@@ -5,6 +5,7 @@ They reproduce qwen-vl-utils 0.0.14 as the public code calls it, derived from it
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from anyseek.items import Limits
 __all__ = [
     "PATCH_FACTOR",
     "REFERENCE",
+    "Filled",
     "Size",
+    "filled",
     "fit_size",
     "frame_count",
     "frame_indices",
@@ -52,6 +55,25 @@ FILE_TOTAL_PIXELS = 115_200 * CELL
 
 LISTED_FACTOR = 64
 """The reference rounds a listed frame's first resize to this: it passes the merged patch size on as the patch size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """Limits without gaps; see `Limits`."""
+
+    fps: float
+    max_frames: int
+    min_pixels: int
+    max_pixels: int
+    min_frame_pixels: int
+    max_frame_pixels: int
+    total_pixels: int
+
+
+def filled(limits: Limits, defaults: Limits = REFERENCE) -> Filled:
+    """The user's limits, with the gaps filled."""
+    whole = limits.over(defaults)
+    return Filled(**{field.name: getattr(whole, field.name) for field in fields(Filled)})
 
 
 def fit_size(size: Size, min_pixels: float, max_pixels: float, factor: int = PATCH_FACTOR) -> Size:
@@ -105,14 +127,16 @@ def frame_count(frames: int, rate: float, fps: float, max_frames: int) -> int:
 
 def frame_indices(frames: int, count: int) -> list[int]:
     """`count` frame numbers, evenly from the first to the last, halves to even as torch rounds."""
-    return torch.linspace(0, frames - 1, count).round().long().tolist()
+    indices: list[int] = torch.linspace(0, frames - 1, count).round().long().tolist()
+    return indices
 
 
 def listed_indices(frames: int, max_frames: int) -> list[int]:
     """Which frames of a list are kept when there are more than `max_frames`: evenly spaced, rounded down."""
     if frames <= max_frames:
         return list(range(frames))
-    return np.linspace(0, frames - 1, max_frames, dtype=int).tolist()
+    kept: list[int] = np.linspace(0, frames - 1, max_frames, dtype=int).tolist()
+    return kept
 
 
 def frame_max_pixels(count: int, min_pixels: int, max_pixels: int, total_pixels: int) -> float:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anyseek.items import Image, Item, Limits, Page, Text, Video
+from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
 
 __all__ = [
     "DEFAULT_EMBEDDING_INSTRUCTION",
@@ -62,14 +62,14 @@ def embedding_prompt(item: Item) -> list[Piece]:
 def reranking_prompt(query: Item, document: Item) -> list[Piece]:
     """The prompt whose last token says yes or no; the instruction is the query's, taken as it is."""
     head = Run(f"<Instruct>: {query.instruction or DEFAULT_RERANKING_INSTRUCTION}<Query>:")
-    content = [head, *_content(query), Run("\n<Document>:"), *_content(document)]
+    content: list[Piece] = [head, *_content(query), Run("\n<Document>:"), *_content(document)]
     return _conversation(JUDGE, content)
 
 
 def _conversation(system: str, content: Sequence[Piece]) -> list[Piece]:
     """System turn, user turn, and the opening of the answer."""
     start, end = Special("<|im_start|>"), Special("<|im_end|>")
-    opening = [start, Run(f"system\n{system}"), end, Run("\n"), start, Run("user\n")]
+    opening: list[Piece] = [start, Run(f"system\n{system}"), end, Run("\n"), start, Run("user\n")]
     return [*opening, *content, end, Run("\n"), start, Run("assistant\n")]
 
 
@@ -77,4 +77,10 @@ def _content(item: Item) -> list[Piece]:
     """Parts in their order; nothing at all is the text NULL."""
     if not item.parts:
         return [Run("NULL")]
-    return [Run(p.text, user=True) if isinstance(p, Text) else Vision(p, item.limits) for p in item.parts]
+    return [_piece(part, item.limits) for part in item.parts]
+
+
+def _piece(part: Part, limits: Limits) -> Piece:
+    """One part; what a `File` is must be known by now."""
+    assert not isinstance(part, File)
+    return Run(part.text, user=True) if isinstance(part, Text) else Vision(part, limits)

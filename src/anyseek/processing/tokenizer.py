@@ -1,6 +1,7 @@
 """The checkpoint's own tokenizer, through the `tokenizers` library; ids are read from it, never assumed."""
 
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
 
@@ -42,7 +43,7 @@ class Tokenizer:
         Raises:
             CheckpointError: the vocabulary does not have it.
         """
-        found = self._tokenizer.token_to_id(token)
+        found: int | None = self._tokenizer.token_to_id(token)
         if found is None:
             raise CheckpointError(f"the tokenizer has no token {token!r}, which these models need")
         return found
@@ -55,7 +56,8 @@ class Tokenizer:
             parse_special: whether `<|im_end|>` and its like, written out in the text, become the special tokens. The
                 reference does so; it lets a text forge a turn of the prompt.
         """
-        return self._encoding(text, parse_special).ids
+        ids: list[int] = self._encoding(text, parse_special).ids
+        return ids
 
     def cut(self, text: str, tokens: int, *, parse_special: bool) -> str:
         """The longest beginning of the text that is about `tokens` tokens long, cut between tokens."""
@@ -65,7 +67,7 @@ class Tokenizer:
         # A character split over several tokens has one span for all of them: leave it out whole.
         return text[: offsets[tokens][0]] if tokens > 0 else ""
 
-    def _encoding(self, text: str, parse_special: bool):  # noqa: ANN202 (a type of the fenced library)
+    def _encoding(self, text: str, parse_special: bool) -> Any:
         """Encode without the post-processor."""
         self._tokenizer.encode_special_tokens = not parse_special
         return self._tokenizer.encode(text, add_special_tokens=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from anyseek.items import Item
 from anyseek.search.sources import Found
 
 if TYPE_CHECKING:
-    from anyseek.engine import Embedder, Encoded, Reranker, Scored
+    from anyseek.engine import Embedder, Reranker
 
 __all__ = ["Failure", "Hit", "Hits", "Library", "SearchOptions", "ask", "embed", "search"]
 
@@ -84,8 +84,7 @@ def embed(found: Sequence[Found], embedder: "Embedder", options: SearchOptions =
     if not found:
         return Library((), np.zeros((0, 0), dtype=np.float32))
     items = [thing.item for thing in found]
-    answer = embedder.encode_document(items, on_error="collect", show_progress_bar=options.show_progress_bar)
-    encoded = cast("Encoded", answer)
+    encoded = embedder.encode_document(items, on_error="collect", show_progress_bar=options.show_progress_bar)
     good = [row for row in range(len(found)) if row not in encoded.errors]
     failures = tuple(Failure(found[row], error) for row, error in sorted(encoded.errors.items()))
     return Library(tuple(found[row] for row in good), encoded.vectors[good], failures)
@@ -112,7 +111,7 @@ def ask(
     """
     if not library.found:
         return Hits((), library.failures)
-    vectors = cast("NDArray[Any]", embedder.encode_query([query]))
+    vectors = embedder.encode_query([query])
     similarities = np.asarray(embedder.similarity(vectors, library.vectors), dtype=np.float64)[0]
     order = np.argsort(-similarities, kind="stable")[: max(options.top, options.candidates if reranker else 0)]
     recalled = [
@@ -130,7 +129,7 @@ def _reread(
 ) -> tuple[list[Hit], tuple[Failure, ...]]:
     """Candidates by the reranker's score; those it could not read follow, in the order of the vectors."""
     pairs = [(query, hit.found.item) for hit in recalled]
-    scored = cast("Scored", reranker.predict(pairs, on_error="collect", show_progress_bar=options.show_progress_bar))
+    scored = reranker.predict(pairs, on_error="collect", show_progress_bar=options.show_progress_bar)
     read = [
         replace(hit, score=float(scored.scores[row]), reranked=True)
         for row, hit in enumerate(recalled)

@@ -1,0 +1,82 @@
+"""Every attention backend is the reference, and the reference is attention."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from anyseek.errors import ConfigError
+from anyseek.ops import BACKENDS, attention, resolve_backend
+
+FP32 = 1e-5  # measured: 3.1e-6
+GRADIENT = 1e-5  # measured: 9e-7, as a share of the largest
+BF16 = 2e-2  # two bf16 steps of numbers below 4; not measured yet, for want of a GPU
+LENGTHS = {
+    "one": [7],
+    "equal": [5, 5, 5],
+    "runs": [3, 3, 8, 1, 1, 1, 4, 3],
+    "single tokens": [1, 1, 1],
+    "long": [70, 2, 33],
+}
+
+
+def qkv(lengths: list[int], heads: int, kv_heads: int, head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(len(lengths))
+    sizes = ((heads, head_dim), (kv_heads, head_dim), (kv_heads, head_dim))
+    query, key, value = (torch.randn((sum(lengths), *size), generator=generator) for size in sizes)
+    return 2 * query, key, value
+
+
+def by_hand(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    """One sequence, one head at a time."""
+    outputs = []
+    for head in range(query.shape[1]):
+        owner = head * key.shape[1] // query.shape[1]
+        scores = query[:, head] @ key[:, owner].T / query.shape[-1] ** 0.5
+        if causal:
+            scores = scores + torch.full_like(scores, float("-inf")).triu(1)
+        outputs.append(scores.softmax(-1) @ value[:, owner])
+    return torch.stack(outputs, 1)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), [(4, 2, 32), (3, 3, 72), (6, 1, 18)])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
+def test_backends_agree(lengths: list[int], heads: int, kv_heads: int, head_dim: int, causal: bool) -> None:
+    inputs = qkv(lengths, heads, kv_heads, head_dim)
+    pieces = zip(*(tensor.split(lengths) for tensor in inputs), strict=True)
+    expected = torch.cat([by_hand(*piece, causal) for piece in pieces])
+    for backend in ("reference", "sdpa", "matmul", "auto", "varlen"):  # varlen has no fp32 form and steps aside
+        ours = attention(*inputs, lengths, causal=causal, backend=backend)
+        assert (ours - expected).abs().max() < FP32, backend
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "matmul"])
+@pytest.mark.parametrize("causal", [True, False])
+def test_gradients_agree(backend: str, causal: bool) -> None:
+    gradients = []
+    for name in ("reference", backend):
+        inputs = [tensor.requires_grad_() for tensor in qkv(LENGTHS["runs"], 4, 2, 16)]
+        attention(*inputs, LENGTHS["runs"], causal=causal, backend=name).square().sum().backward()
+        gradients.append([tensor.grad for tensor in inputs])
+    for a, b in zip(*gradients, strict=True):
+        assert (a - b).abs().max() < GRADIENT * a.abs().max()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="varlen is a CUDA kernel, and this machine has none")
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("head_dim", [64, 72, 128])
+def test_varlen_on_a_gpu(causal: bool, head_dim: int) -> None:
+    lengths = LENGTHS["long"]
+    inputs = [tensor.cuda().bfloat16() for tensor in qkv(lengths, 4, 2, head_dim)]
+    expected = attention(*inputs, lengths, causal=causal, backend="reference")
+    ours = attention(*inputs, lengths, causal=causal, backend="varlen")
+    assert (ours.float() - expected.float()).abs().max() < BF16
+
+
+def test_auto_is_resolved_in_one_place() -> None:
+    assert resolve_backend("auto", "cpu") == "sdpa"
+    assert resolve_backend("auto", "cuda") == resolve_backend("auto", torch.device("cuda:1")) == "varlen"
+    assert {resolve_backend(name, "cpu") for name in BACKENDS[1:]} == set(BACKENDS[1:])
+    with pytest.raises(ConfigError, match="flash.*choose from auto"):
+        resolve_backend("flash", "cpu")

@@ -1,0 +1,65 @@
+"""The recipe of the bundled pair, in miniature: every stage runs, learns, and leaves a pair that the engine loads."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyseek import world
+from anyseek.engine import Embedder, Reranker
+from recipes import streams, tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair trained for a few steps of each stage."""
+    folder = tmp_path_factory.mktemp("tiny")
+    short = tiny.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
+    tiny.embedder(short)
+    tiny.reranker(replace(short, steps=3, size=4))
+    return folder
+
+
+def test_every_stage_ran_and_was_logged(run: Path) -> None:
+    """One line a step, with a finite loss and the kind of documents."""
+    lines = [json.loads(line) for line in (run / "embedder" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(6))
+    assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in lines)
+    assert {line["kind"] for line in lines} <= {*streams.SHARE, "names"}
+
+
+def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Path) -> None:
+    """Exported, it fits the repository, and gives vectors and scores."""
+    tiny.export(tiny.Run(folder=run, minutes=1, steps=1), tmp_path)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 40 * 10**6
+    assert max(file.stat().st_size for file in files) <= 16 * 10**6
+    folders = {folder.name: folder for folder in tmp_path.iterdir()}
+    embedder = Embedder.load(folders["anyseek-tiny-embedding"])
+    assert embedder.encode(["a red apple", "a dog"]).shape == (2, 256)
+    assert embedder.plan("a red apple").tokens == Embedder.load(run / "embedder").plan("a red apple").tokens
+    score = Reranker.load(folders["anyseek-tiny-reranker"]).predict([("a red apple", "a dog")])
+    assert score.shape == (1,) and 0 < score[0] < 1
+
+
+def test_the_rerankers_tokenizer_appends_nothing(run: Path) -> None:
+    """The embedder's prompt ends with the end token, the reranker's with the opened turn."""
+    assert len(Embedder.load(run / "embedder").processor.tokenizer.suffix) == 1
+    assert Reranker.load(run / "reranker").processor.tokenizer.suffix == ()
+
+
+def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
+    """The mask is the world's relevance, and labels of judged pairs hold both answers."""
+    processor = Embedder.load(run / "embedder").processor
+    batch = next(iter(streams.Contrastive(processor, tiny.EMBEDDER_STAGES[2:], 10, 8, seed=3)))
+    assert batch.allowed.shape == (batch.queries, len(batch.packed.lengths) - batch.queries)
+    assert not batch.allowed.diagonal().any() and batch.allowed.any()
+    judged = next(iter(streams.Judged(Reranker.load(run / "reranker").processor, tiny.RERANKER_STAGE, 6, seed=3)))
+    assert set(judged.labels.tolist()) == {0.0, 1.0} and len(judged.labels) == len(judged.packed.lengths)
+
+
+def test_training_never_draws_what_is_held_out() -> None:
+    """Subjects of the streams are the training objects only."""
+    assert not set(streams.SUBJECTS) & set(world.object_ids("object"))
