@@ -2,8 +2,8 @@
 
     python -m benchmarks.tiny_quality [--queries 150] [--candidates 20] [--write]
 
-Documents and queries come from compositions of objects that training never saw (`split="composition"`); the last row has
-objects that training never saw at all. R@1 is the share of queries whose first hit is relevant.
+Documents and queries come from compositions of objects that training never saw (`split="composition"`); the last row
+has objects that training never saw at all. R@1 is the share of queries whose first hit is relevant.
 """
 
 import argparse
@@ -90,7 +90,8 @@ def row(label: str, found: list[Outcome]) -> str:
 def table(title: str, groups: dict[str, list[Outcome]]) -> str:
     """A Markdown table."""
     head = f"| {title} | queries | R@1 random | embedder | reranked | nDCG@10 random | embedder | reranked |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *(row(label, found) for label, found in groups.items())])
+    rows = [row(label, found) for label, found in groups.items()]
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
 
 
 def main() -> None:
@@ -110,8 +111,8 @@ def main() -> None:
             by_group[outcome.group].append(outcome)
     text = (
         f"{table('searched', by_set)}\n\n{table('language of the query', dict(sorted(by_group.items())))}\n\n"
-        f"All numbers in %. `python -m benchmarks.tiny_quality --queries {given.queries} --candidates {given.candidates}`, "
-        f"Python {platform.python_version()}, fp32 on CPU.\n"
+        f"All numbers in %. `python -m benchmarks.tiny_quality --queries {given.queries} --candidates "
+        f"{given.candidates}`, Python {platform.python_version()}, fp32 on CPU.\n"
     )
     print(text)
     if given.write:

@@ -15,7 +15,7 @@ from anyseek.items import Item, Limits, Text
 from anyseek.processing import Processor
 from anyseek.world.lexicon import name
 
-__all__ = ["ContrastiveBatch", "Contrastive", "JudgedBatch", "Judged", "Stage", "batches"]
+__all__ = ["Contrastive", "ContrastiveBatch", "Judged", "JudgedBatch", "Stage", "batches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +93,12 @@ class Contrastive(IterableDataset):
         size = max(8, round(self.size * SHARE[kind])) * (1 if stage.contrast else 2)
         pairs = _pairs(rng, stage, kind, size)
         subjects = [_subject(pair.query) for pair in pairs]
-        documents = [p.positive for p in pairs] + [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
+        misses = [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
+        documents = [p.positive for p in pairs] + misses
         queries = [_query(p.query, stage, rng) for p in pairs] if stage.contrast else []
         about = [*subjects[: len(queries)], *subjects, *[-1] * (len(documents) - size)]
-        return self._batch(queries, [_document(d, stage) for d in documents], ~_matches(pairs, documents), about, kind, stage)
+        shown = [_document(document, stage) for document in documents]
+        return self._batch(queries, shown, ~_matches(pairs, documents), about, kind, stage)
 
     def _names(self, rng: random.Random, stage: Stage) -> ContrastiveBatch:
         """Names of different objects in one language, and in others."""
@@ -196,4 +198,4 @@ def _numbers(seed: int) -> Iterator[tuple[int, random.Random]]:
 def batches(dataset: IterableDataset, workers: int) -> DataLoader:
     """Batches from worker processes, a few ahead."""
     ahead = 4 if workers else None
-    return DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=ahead, multiprocessing_context=None)
+    return DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=ahead)

@@ -1,4 +1,4 @@
-"""The bundled pair `anyseek-tiny`: an embedder and a reranker in the true architecture, trained from scratch on the world.
+"""The bundled pair `anyseek-tiny`: embedder and reranker in the true architecture, trained from scratch on the world.
 
     python -m recipes.tiny embedder runs/tiny --minutes 66 --steps 1900
     python -m recipes.tiny reranker runs/tiny --minutes 30 --steps 900 --size 24

@@ -1,4 +1,4 @@
-"""The small tokenizer of the bundled pair: byte-level BPE learnt from the world's words, Qwen's special tokens by name."""
+"""The small tokenizer of the bundled pair: byte-level BPE of the world's words, Qwen's special tokens by name."""
 
 import itertools
 import json

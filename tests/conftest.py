@@ -59,7 +59,9 @@ def reranker(reranking_folder: Path) -> Reranker:
 @pytest.fixture(scope="session")
 def golden() -> dict[str, Any]:
     """Cases and what the reference made of them (tests/golden)."""
-    cases, expected = (json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8")) for name in ("cases", "golden"))
+    cases, expected = (
+        json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8")) for name in ("cases", "golden")
+    )
     return {kind: list(zip(cases[kind], expected[kind], strict=True)) for kind in ("embedding", "reranking")}
 
 

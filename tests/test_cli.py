@@ -16,6 +16,7 @@ from anyseek.cli import options, settings
 from anyseek.cli.main import main
 from anyseek.errors import CapacityError, CheckpointError, InputError
 from anyseek.items import Image, Item, Limits, Page, Text
+from anyseek.media import MediaOptions
 from anyseek.model import download, hub
 from anyseek.processing import Plan
 from tests.fakes import DIM, FakeEmbedder, FakeReranker
@@ -160,12 +161,13 @@ def test_tiny_says_what_it_knows_about_own_folders_only(
 
 
 def test_options_reach_the_engine(run: Run, folder: Path, engine: Engine) -> None:
-    run("search", folder, "dog", "--device", "cpu", "--dtype", "bfloat16", "--max-pixels", 5000, "--fps", 0.5)
-    wanted = {"device": "cpu", "dtype": "bfloat16", "limits": Limits(max_pixels=5000, fps=0.5)}
+    run("search", folder, "dog", "--device", "cpu", "--dtype", "bfloat16", "--max-pixels", 5000, "--fps", 0.5, "--exif")
+    media = MediaOptions(exif_orientation=True)
+    wanted = {"device": "cpu", "dtype": "bfloat16", "limits": Limits(max_pixels=5000, fps=0.5), "media": media}
     assert [given for *_, given in engine.loaded] == [wanted, wanted]
     bad = run("search", folder, "dog", "--max-pixels", -1)
     assert bad.exit_code == 2
-    assert "max_pixels must be positive" in bad.stderr
+    assert "max_pixels must be a positive whole number" in bad.stderr
 
 
 def test_a_long_name_fits_the_terminal(run: Run, folder: Path) -> None:

@@ -41,7 +41,7 @@ def test_impossible_widths(width: int) -> None:
 
 
 def test_unknown_precision() -> None:
-    with pytest.raises(ConfigError, match="int4.*choose from float32"):
+    with pytest.raises(ConfigError, match=r"int4.*choose from float32"):
         quantize(draw(), "int4")
 
 

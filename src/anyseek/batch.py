@@ -1,9 +1,9 @@
 """The contract between processing and model: Sample, PackedBatch, pack, unpack.
 
 Axis words used in every docstring of the project: `tokens` (packed, all sequences end to end), `sequences`, `patches`
-(before the 2x2 merge), `visual_tokens` (after it), `grids` (one per picture or temporal stack), `segments` (frame groups),
-`heads`, `kv_heads`, `head_dim`, `hidden`, `vision_hidden`, `vocab`, `dim` (embedding width), `queries`, `documents`.
-Nothing is ever padded.
+(before the 2x2 merge), `visual_tokens` (after it), `grids` (one per picture or temporal stack), `segments` (frame
+groups), `heads`, `kv_heads`, `head_dim`, `hidden`, `vision_hidden`, `vocab`, `dim` (embedding width), `queries`,
+`documents`. Nothing is ever padded.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@
     |-- CheckpointError (RuntimeError)      missing, unexpected or mis-shaped weights, or an unreadable config
     |-- CapacityError (RuntimeError)        it does not fit; says the limit and the knob
     |-- TrainingError (RuntimeError)        non-finite loss, empty batch; says the step
-    `-- DependencyError (ImportError)       an optional package; says how to install it
+    `-- DependencyError (ImportError)       a package is missing or too old; says how to install it
 
 Each leaf also inherits the standard class it replaces, so that `except ValueError` keeps working.
 """
@@ -90,4 +90,4 @@ class TrainingError(AnyseekError, RuntimeError):
 
 
 class DependencyError(AnyseekError, ImportError):
-    """An optional package is missing; the message says how to install it."""
+    """A package is missing or too old for what was asked; the message says how to install it."""

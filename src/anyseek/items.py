@@ -50,7 +50,8 @@ class Video:
     """A video file, or a list of frames (each a picture source).
 
     Attributes:
-        source: one source of a video file, or a list or tuple of picture sources, or a `(frames, height, width, 3)` array.
+        source: one source of a video file, or a list or tuple of picture sources, or a `(frames, height, width, 3)`
+            array.
         fps: frames per second to sample, over the item's limit.
         max_frames: most frames to sample, over the item's limit.
         rate: frames per second at which a list of frames was taken (the reference assumes 2).
@@ -130,7 +131,7 @@ class Limits:
                 raise ConfigError(f"limit {low} ({least}) is above {high} ({most})")
 
     def over(self, defaults: "Limits") -> "Limits":
-        """These limits, with the gaps filled from `defaults`; a default gives way where it contradicts a given limit."""
+        """These limits, gaps filled from `defaults`; a default gives way where it contradicts a given limit."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         filled = {f.name: getattr(defaults, f.name) for f in fields(defaults)} | given
         for low, high in RANGES:
@@ -157,7 +158,7 @@ class Item:
     def __post_init__(self) -> None:
         """Raise InputError for parts, an instruction or limits of another kind."""
         if not isinstance(self.parts, tuple) or not all(isinstance(part, Part) for part in self.parts):
-            raise InputError("the parts of an Item are a tuple of Text, Image, Video, Page and File; or use Item.of(...)")
+            raise InputError("the parts of an Item are a tuple of Text, Image, Video, Page and File; see Item.of")
         if self.instruction is not None:
             _check_text(self.instruction, "an instruction")
         if not isinstance(self.limits, Limits):
@@ -215,7 +216,7 @@ def _part(value: Any) -> Part:
                 "Write Image(...), Video(...), File(...) or {'image': ...} to have it loaded, or Text(...) to embed it."
             )
         return Text(value)
-    if isinstance(value, PurePath) or isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (PurePath, bytes, bytearray, memoryview)):
         return File(value)
     if is_picture(value):
         return Video(value) if len(getattr(value, "shape", ())) == 4 else Image(value)
@@ -260,8 +261,8 @@ def _listed(value: Any) -> Sequence[Any]:
 def _videos(value: Any) -> Sequence[Any]:
     """The videos of the dictionary form.
 
-    A list is one video of frames when its first element is a picture or a name that ends like one; otherwise it is a list
-    of videos (the reference's rule).
+    A list is one video of frames when its first element is a picture or a name that ends like one; otherwise it is a
+    list of videos (the reference's rule).
     """
     if value is None or not isinstance(value, (list, tuple)) or not value:
         return _listed(value)

@@ -45,9 +45,9 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
 def quantize(vectors: np.ndarray, precision: Precision) -> np.ndarray:
     """Store `(items, dim)` in fewer bits.
 
-    int8 scales each vector by its own largest number, so that one vector alone can be stored and cosines are kept; uint8 is
-    int8 + 128. ubinary packs the signs, eight to a byte, highest bit first; binary is ubinary - 128 as int8. The last two
-    are `(items, ceil(dim / 8))`.
+    int8 scales each vector by its own largest number, so that one vector alone can be stored and cosines are kept;
+    uint8 is int8 + 128. ubinary packs the signs, eight to a byte, highest bit first; binary is ubinary - 128 as int8.
+    The last two are `(items, ceil(dim / 8))`.
 
     Raises:
         ConfigError: unknown precision.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anyseek.errors import ConfigError
+from anyseek.errors import ConfigError, DependencyError
 from anyseek.ops import BACKENDS, attention, resolve_backend
 
 FP32 = 1e-5  # measured: 3.1e-6
@@ -74,9 +74,16 @@ def test_varlen_on_a_gpu(causal: bool, head_dim: int) -> None:
     assert (ours.float() - expected.float()).abs().max() < BF16
 
 
+def test_an_old_torch_has_no_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anyseek.ops.attention._has_varlen", lambda: False)
+    assert resolve_backend("auto", "cuda") == "sdpa"
+    with pytest.raises(DependencyError, match="pip install --upgrade torch"):
+        resolve_backend("varlen", "cuda")
+
+
 def test_auto_is_resolved_in_one_place() -> None:
     assert resolve_backend("auto", "cpu") == "sdpa"
     assert resolve_backend("auto", "cuda") == resolve_backend("auto", torch.device("cuda:1")) == "varlen"
     assert {resolve_backend(name, "cpu") for name in BACKENDS[1:]} == set(BACKENDS[1:])
-    with pytest.raises(ConfigError, match="flash.*choose from auto"):
+    with pytest.raises(ConfigError, match=r"flash.*choose from auto"):
         resolve_backend("flash", "cpu")

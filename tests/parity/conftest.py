@@ -37,7 +37,7 @@ VISION: dict[str, Any] = {
 
 
 def shape(text: tuple[int, ...], sections: list[int], vision: tuple[int, ...], deepstack: list[int]) -> dict[str, Any]:
-    """A config: text (hidden, layers, heads, kv heads, head_dim, mlp), vision (hidden, depth, heads, mlp, positions)."""
+    """A config: text is hidden, layers, heads, kv heads, head_dim, mlp; vision hidden, depth, heads, mlp, positions."""
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
     text_config = TEXT | dict(zip((*names, "intermediate_size"), text, strict=True))
     rope = {"mrope_section": sections, "mrope_interleaved": True, "rope_type": "default"}

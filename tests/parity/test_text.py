@@ -107,7 +107,10 @@ def test_layer(twins: Twins, backend: str) -> None:
 
 def test_tower(twins: Twins) -> None:
     config = twins.ours.config
-    ids, positions = torch.arange(23) % 100, torch.stack([torch.arange(23), torch.arange(23) // 2, torch.arange(23) % 5])
+    ids, positions = (
+        torch.arange(23) % 100,
+        torch.stack([torch.arange(23), torch.arange(23) // 2, torch.arange(23) % 5]),
+    )
     index = torch.tensor([3, 4, 5, 9, 10])
     deepstack = [draw(seed, 5, config.text.hidden_size) for seed in range(len(config.vision.deepstack_visual_indexes))]
     states = twins.ours.language_model.embed_tokens(ids)

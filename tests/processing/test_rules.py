@@ -1,4 +1,4 @@
-"""Sizes, frames and times against numbers that the reference gave (qwen-vl-utils 0.0.14 called as the public code does).
+"""Sizes, frames and times against numbers that the reference gave (qwen-vl-utils 0.0.14, called as by the public code).
 
 `reference_rules.json` holds, per line, what went in and what came out; null stands for a refusal.
 """
@@ -115,7 +115,9 @@ def test_frame_pixels_the_user_sets_are_kept(most: int, monkeypatch: pytest.Monk
 
 def test_total_pixels_the_user_sets_bind_files_too(monkeypatch: pytest.MonkeyPatch) -> None:
     film_of(VideoInfo(1920, 1080, 6400, 100), monkeypatch)
-    free, bound = (layout.visual_of(Video("film"), limits, MEDIA) for limits in (Limits(), Limits(total_pixels=7_864_320)))
+    free, bound = (
+        layout.visual_of(Video("film"), limits, MEDIA) for limits in (Limits(), Limits(total_pixels=7_864_320))
+    )
     assert free.frames == bound.frames == 64
     assert free.size[0] * free.size[1] > 700_000
     assert bound.size[0] * bound.size[1] * 32 <= 7_864_320

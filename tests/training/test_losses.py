@@ -16,7 +16,9 @@ def vectors(count: int, dim: int, seed: int) -> Tensor:
     return normalize(raw, dim=-1).requires_grad_()
 
 
-def slow_info_nce(queries: Tensor, documents: Tensor, allowed: Tensor, temperature: float, margin: float | None) -> Tensor:
+def slow_info_nce(
+    queries: Tensor, documents: Tensor, allowed: Tensor, temperature: float, margin: float | None
+) -> Tensor:
     """The formula as it is written: one query and one term at a time."""
     total = torch.zeros((), dtype=torch.float64)
     for i in range(len(queries)):
@@ -75,5 +77,7 @@ def test_prototypes_leave_unlabelled_vectors_out() -> None:
 def test_yes_no_is_the_log_probability_of_the_label() -> None:
     """-mean log p(label)."""
     logits, labels = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1, 0, 0])
-    wanted = -sum(math.log(p) for p in (1 / (1 + math.exp(-2)), 1 - 1 / (1 + math.exp(1)), 1 - 1 / (1 + math.exp(-0.5)))) / 3
+    wanted = (
+        -sum(math.log(p) for p in (1 / (1 + math.exp(-2)), 1 - 1 / (1 + math.exp(1)), 1 - 1 / (1 + math.exp(-0.5)))) / 3
+    )
     assert yes_no(logits, labels).item() == pytest.approx(wanted, abs=1e-6)

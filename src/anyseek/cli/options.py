@@ -38,6 +38,8 @@ class ModelChoice:
         device: `auto`, `cpu`, `cuda`, `mps`.
         dtype: `auto`, `float32`, `bfloat16`, `float16`.
         limits: what the models are shown of an input.
+        exif: turn pictures as their EXIF tag says, as `MediaOptions.exif_orientation`.
+        scale_16bit: scale 16-bit grey, as `MediaOptions.scale_16bit`.
         rerank: True, False, or None for "when the reranker is here".
     """
 
@@ -46,13 +48,15 @@ class ModelChoice:
     device: str = "auto"
     dtype: str = "auto"
     limits: Limits = Limits()
+    exif: bool = False
+    scale_16bit: bool = False
     rerank: bool | None = None
 
     def embedder(self) -> "Embedder":
         """Load the embedding model."""
         from anyseek.engine import Embedder
 
-        return Embedder.load(self.name, device=self.device, dtype=self.dtype, limits=self.limits)
+        return Embedder.load(self.name, **self._options())
 
     def processor(self) -> "Processor":
         """Load what plans an input, without the weights."""
@@ -60,7 +64,7 @@ class ModelChoice:
         from anyseek.engine.runtime import LoadOptions, load_processor
         from anyseek.model.hub import locate
 
-        return load_processor(locate(self.name, "embedding"), LoadOptions(limits=self.limits), MAX_TOKENS)
+        return load_processor(locate(self.name, "embedding"), LoadOptions(**self._options()), MAX_TOKENS)
 
     def reranker(self) -> "Reranker | None":
         """Load the reranker, or None when it is not wanted, or not here and not asked for.
@@ -83,7 +87,14 @@ class ModelChoice:
                 raise
             click.echo(f"note: not reranked: {error}", err=True)
             return None
-        return Reranker.load(name, device=self.device, dtype=self.dtype, limits=self.limits)
+        return Reranker.load(name, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """Keyword arguments of `load`."""
+        from anyseek.media import MediaOptions
+
+        media = MediaOptions(exif_orientation=self.exif, scale_16bit=self.scale_16bit)
+        return {"device": self.device, "dtype": self.dtype, "limits": self.limits, "media": media}
 
     def note_tiny(self, paths: Iterable[Path]) -> None:
         """Say on standard error what tiny knows, when it is about to see a person's own files."""
@@ -139,11 +150,15 @@ def _choice(**values: Any) -> ModelChoice:
 
 
 def model_options(function: Function) -> Function:
-    """Add `--model`, `--device`, `--dtype` and the limits; the command receives them as `choice`."""
-    names = ("model", "reranker", "rerank", "device", "dtype", *_LIMITS)
+    """Add `--model`, `--device`, `--dtype`, how pictures are read, and the limits; the command gets them as `choice`."""
+    names = ("model", "reranker", "rerank", "device", "dtype", "exif", "scale_16bit", *_LIMITS)
     command = _gather(function, names, "choice", _choice)
     for name, (kind, text) in reversed(_LIMITS.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(command)
+    text = "Scale 16-bit grey pictures to 8 bits; the reference clips them to white."
+    command = click.option("--scale-16bit", is_flag=True, help=text)(command)
+    text = "Turn pictures as their EXIF tag says; the reference does not."
+    command = click.option("--exif", is_flag=True, help=text)(command)
     dtypes = click.Choice(["auto", "float32", "bfloat16", "float16"])
     command = click.option("--dtype", type=dtypes, default="auto", help="Precision of the weights.")(command)
     command = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")(command)

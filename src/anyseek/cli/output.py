@@ -5,11 +5,12 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.search.sources import Found
+if TYPE_CHECKING:
+    from anyseek.search.sources import Found
 
 __all__ = ["as_row", "note", "place", "print_json", "print_table", "shows_progress"]
 
@@ -62,7 +63,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
-def place(found: Found, folder: Path) -> str:
+def place(found: "Found", folder: Path) -> str:
     """Where something is: file, page, time span."""
     path = found.path.relative_to(folder) if found.path.is_relative_to(folder) else found.path
     if found.page is not None:
@@ -77,7 +78,7 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def as_row(found: Found) -> dict[str, Any]:
+def as_row(found: "Found") -> dict[str, Any]:
     """Something found, for JSON."""
     start, end = found.span or (None, None)
     return {"kind": found.kind, "path": str(found.path), "page": found.page, "start_seconds": start, "end_seconds": end}

@@ -152,15 +152,16 @@ class Embedder:
         """Vectors of inputs, in their order.
 
         Args:
-            inputs: a list of what `Item.of` takes (str is text, Path a file of any kind, dictionary, picture, Item, or a
-                list of parts), or one such input.
+            inputs: a list of what `Item.of` takes (str is text, Path a file of any kind, dictionary, picture, Item, or
+                a list of parts), or one such input.
             instruction: for items without their own.
             truncate_dim: leading numbers kept, renormalised.
             normalize_embeddings: scale to length 1.
             precision: float32, float16, int8, uint8, binary or ubinary (see `vectors.quantize`).
             batch_tokens: budget of a packed batch in tokens and merged patches.
             show_progress_bar: on stderr.
-            on_error: `raise` at a bad item, or `collect`: its row holds an error, every other row is as it would have been.
+            on_error: `raise` at a bad item, or `collect`: its row holds an error, every other row is as it would have
+                been.
 
         Returns:
             `(items, dim)`, or `(dim,)` for one input; with `collect` an `Encoded`.
@@ -170,8 +171,7 @@ class Embedder:
         """
         single = not isinstance(inputs, (list, tuple))
         jobs = [
-            self._job(f"items[{row}]", value, instruction)
-            for row, value in enumerate([inputs] if single else inputs)
+            self._job(f"items[{row}]", value, instruction) for row, value in enumerate([inputs] if single else inputs)
         ]
         options = RunOptions(
             attention=self.attention,

@@ -2,8 +2,9 @@
 
 import json
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
 from anyseek.model import Backbone, load_backbone
+from anyseek.ops import resolve_backend
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
 __all__ = [
@@ -93,8 +95,14 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[B
         CheckpointError: the folder is incomplete, or its files contradict each other.
     """
     device = resolve_device(options.device)
+    resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
     processor = load_processor(folder, options, max_tokens)
     backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device)
+    if processor.tokenizer.size > backbone.config.text.vocab_size:
+        raise CheckpointError(
+            f"{folder}: tokenizer.json has ids up to {processor.tokenizer.size - 1}, "
+            f"the model has {backbone.config.text.vocab_size} rows for them"
+        )
     for name in ("image", "video"):
         ours, theirs = processor.tokenizer.token_id(f"<|{name}_pad|>"), getattr(backbone.config, f"{name}_token_id")
         if ours != theirs:
@@ -120,19 +128,31 @@ def own_limits(path: Path) -> Limits:
     """The limits a checkpoint was trained for; the published ones have no such file and take the reference's rules."""
     if not path.exists():
         return Limits()
-    given = json.loads(path.read_text(encoding="utf-8")).get("limits", {})
-    unknown = given.keys() - {field.name for field in fields(Limits)}
-    if unknown:
-        raise CheckpointError(f"{path} has unknown limits: {', '.join(sorted(unknown))}")
-    return Limits(**given)
+    given = _json_object(path).get("limits", {})
+    try:
+        return Limits(**given)
+    except (TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: 'limits' is wrong ({error})") from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    """A JSON file of a model folder that must hold an object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); download it again") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} must hold an object")
+    return found
 
 
 def _check_preprocessor(path: Path) -> None:
     """The pixel rules of this project are the published checkpoints'; another normalisation or patch is refused."""
     if not path.exists():
         return
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    wanted = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
+    raw = _json_object(path)
+    half = [0.5] * 3
+    wanted = {"image_mean": half, "image_std": half, "patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
     for name, value in wanted.items():
         if raw.get(name, value) != value:
             raise CheckpointError(f"{path}: {name} is {raw[name]}, but these models take {value}")

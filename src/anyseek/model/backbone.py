@@ -1,7 +1,7 @@
 """Both towers as one model, and the two heads that read it.
 
-    patches -> vision tower -> features --+
-    token ids -> embedding ---------------+-> text tower (deepstack added after layer k) -> final norm -> last token
+patches -> vision tower -> features --+
+token ids -> embedding ---------------+-> text tower (deepstack added after layer k) -> final norm -> last token
 """
 
 import torch

@@ -1,8 +1,8 @@
 """Checkpoints in the published layout: strict, memory-mapped reading and sharded writing.
 
-Both key spellings are read (`model.visual...` as published, `visual...` as sentence-transformers saves a bare model); the
-first one is written. Tensors go straight into the wanted dtype and device a piece at a time, so that loading needs little
-more memory than the weights themselves.
+Both key spellings are read (`model.visual...` as published, `visual...` as sentence-transformers saves a bare model);
+the first one is written. Tensors go straight into the wanted dtype and device a piece at a time, so that loading needs
+little more memory than the weights themselves.
 """
 
 import json
@@ -62,6 +62,8 @@ def load_score_row(folder: Path, yes: int, no: int) -> Tensor:
     path, key = files[name]
     with _opened(path) as file:
         rows = file.get_slice(key)
+        if max(yes, no) >= rows.get_shape()[0]:
+            raise CheckpointError(f"{path}: {key} has {rows.get_shape()[0]} rows, but the tokens are {yes} and {no}")
         row: Tensor = rows[yes : yes + 1].float()[0] - rows[no : no + 1].float()[0]
         return row
 
@@ -143,15 +145,31 @@ def _write_shards(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int)
 
 def _tensor_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """Our name of each tensor -> (file, name in the file)."""
-    index = folder / INDEX
+    index, single = folder / INDEX, folder / SINGLE
     if index.exists():
-        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return {_own_name(key): (folder / file, key) for key, file in listed.items()}
-    single = folder / SINGLE
-    if not single.exists():
+        listed = _weight_map(index)
+    elif single.exists():
+        with _opened(single) as file:
+            listed = dict.fromkeys(file.keys(), SINGLE)
+    else:
         raise CheckpointError(f"{folder} has neither {SINGLE} nor {INDEX}")
-    with _opened(single) as file:
-        return {_own_name(key): (single, key) for key in file.keys()}  # noqa: SIM118 (a safetensors file is no dict)
+    files = {_own_name(key): (folder / name, key) for key, name in listed.items()}
+    if len(files) < len(listed):
+        raise CheckpointError(f"{folder} holds the same tensor with and without 'model.' in its name; keep one of them")
+    return files
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> file of a sharded checkpoint; every file beside its index."""
+    try:
+        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        found = {str(key): str(name) for key, name in listed.items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index} is no index of weights ({error!r}); download it again") from error
+    for name in found.values():
+        if Path(name).name != name:
+            raise CheckpointError(f"{index} names {name!r}, which is not a file beside it")
+    return found
 
 
 def _own_name(key: str) -> str:

@@ -81,11 +81,15 @@ class ModelConfig:
         Raises:
             CheckpointError: another model type, a missing field, or a feature this architecture does not have.
         """
+        if not isinstance(raw, Mapping):
+            raise CheckpointError("config.json must be an object")
         _require(raw, "model_type", "qwen3_vl")
         text, vision = _section(raw, "text_config"), _section(raw, "vision_config")
         tied = raw.get("tie_word_embeddings", text.get("tie_word_embeddings", False))
         ids = {name: _field(raw, name) for name in _TOKEN_IDS}
         config = cls(text=_text(text), vision=_vision(vision), tie_word_embeddings=bool(tied), raw=dict(raw), **ids)
+        if len(config.vision.deepstack_visual_indexes) > config.text.num_hidden_layers:
+            raise CheckpointError("config.json: more deepstack_visual_indexes than text layers to add them after")
         if config.vision.out_hidden_size != config.text.hidden_size:
             raise CheckpointError("config.json: vision_config.out_hidden_size differs from text_config.hidden_size")
         return config
@@ -101,12 +105,17 @@ class ModelConfig:
             raise CheckpointError(f"{path} is not valid JSON ({error}); download it again") from error
 
 
+PIXELS = {"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3}
+"""What `processing` makes; the published models all have it."""
+
 _TOKEN_IDS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
 
 
 def _text(raw: Mapping[str, Any]) -> TextConfig:
     """The text section, with rotary fields from `rope_parameters` or from `rope_theta` and `rope_scaling`."""
     rope = raw.get("rope_parameters") or {"rope_theta": raw.get("rope_theta"), **(raw.get("rope_scaling") or {})}
+    if not isinstance(rope, Mapping):
+        raise CheckpointError("config.json: text_config.rope_parameters must be an object")
     _require(rope, "rope_type", "default", where="rope")
     _require(rope, "mrope_interleaved", True, where="rope")
     _require(raw, "hidden_act", "silu", where="text_config")
@@ -134,9 +143,16 @@ def _text(raw: Mapping[str, Any]) -> TextConfig:
 def _vision(raw: Mapping[str, Any]) -> VisionConfig:
     """The vision section."""
     _require(raw, "hidden_act", "gelu_pytorch_tanh", where="vision_config")
+    for name, value in PIXELS.items():
+        _require(raw, name, value, where="vision_config")
     names = [name for name in VisionConfig.__dataclass_fields__ if name != "deepstack_visual_indexes"]
     plain = {name: _field(raw, name, "vision_config") for name in names}
     indexes = tuple(_field(raw, "deepstack_visual_indexes", "vision_config"))
+    if list(indexes) != sorted(set(indexes)) or not all(0 <= index < plain["depth"] for index in indexes):
+        raise CheckpointError(
+            f"config.json: vision_config.deepstack_visual_indexes {indexes} are "
+            f"not ascending blocks of {plain['depth']}"
+        )
     return VisionConfig(deepstack_visual_indexes=indexes, **plain)
 
 

@@ -1,8 +1,8 @@
 """The files beside the weights that make a model folder load in transformers, sentence-transformers and vLLM.
 
-Weights and `config.json` are `checkpoint.save_checkpoint`'s. Here: tokenizer, pixel limits, chat template, and the modules
-that sentence-transformers puts together. A `chat_template.json` is never written: transformers refuses a folder that has
-one beside `additional_chat_templates`.
+Weights and `config.json` are `checkpoint.save_checkpoint`'s. Here: tokenizer, pixel limits, chat template, and the
+modules that sentence-transformers puts together. A `chat_template.json` is never written: transformers refuses a folder
+that has one beside `additional_chat_templates`.
 """
 
 import json
@@ -148,8 +148,9 @@ def _embedding_files(layout: Layout) -> dict[str, Any]:
     """Last token of the final states, then length 1.
 
     The module names are those every release of sentence-transformers knows. Without `add_generation_prompt` another
-    template than ours would leave out the opening of the answer, and the wrong token would be read. Without `key_mapping`
-    transformers 4.57 finds none of the weights when it loads the towers alone, and goes on with random ones.
+    template than ours would leave out the opening of the answer, and the wrong token would be read. Without
+    `key_mapping` transformers 4.57 finds none of the weights when it loads the towers alone, and goes on with random
+    ones.
     """
     package = "sentence_transformers.models"
     return {
@@ -234,9 +235,9 @@ model = {name}.load("this folder")
 ```
 
 The folder also loads in sentence-transformers ({versions}), transformers (`Qwen3VLForConditionalGeneration`) and vLLM.
-In transformers 4.57, `AutoModel` needs `key_mapping={{r"^model\.": ""}}`. Those libraries may resize pictures and sample
-video a little differently; transformers 5 puts an extra pair of vision tokens around a video. `anyseek` gives the
-reference's {result}.
+In transformers 4.57, `AutoModel` needs `key_mapping={{r"^model\.": ""}}`. Those libraries may resize pictures and
+sample video a little differently; transformers 5 puts an extra pair of vision tokens around a video. `anyseek` gives
+the reference's {result}.
 """
 
 

@@ -167,7 +167,7 @@ class VisionTower(nn.Module):
 
 
 def block_order(rows: int, columns: int, merge: int, device: torch.device | None = None) -> Tensor:
-    """`(rows * columns,)`: row-major numbers of the patches, in the order that makes merge x merge blocks contiguous."""
+    """`(rows * columns,)`: row-major numbers of the patches, in the order that makes merge x merge blocks one run."""
     cells = torch.arange(rows * columns, device=device)
     return cells.view(rows // merge, merge, columns // merge, merge).transpose(1, 2).flatten()
 

@@ -3,6 +3,8 @@
 The backend is an explicit argument; `auto` is resolved in `resolve_backend` and nowhere else.
 """
 
+import functools
+import importlib.util
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anyseek.errors import ConfigError
+from anyseek.errors import ConfigError, DependencyError
 
 __all__ = ["BACKENDS", "attention", "resolve_backend"]
 
@@ -18,16 +20,28 @@ BACKENDS = ("auto", "reference", "sdpa", "matmul", "varlen")
 
 
 def resolve_backend(backend: str, device: torch.device | str) -> str:
-    """Turn `auto` into the backend for a device: `varlen` on CUDA, `sdpa` elsewhere.
+    """Turn `auto` into the backend for a device: `varlen` on CUDA where torch has it, `sdpa` elsewhere.
 
     Raises:
         ConfigError: the name is none of BACKENDS.
+        DependencyError: `varlen` is asked for, and this torch is too old to have it.
     """
     if backend not in BACKENDS:
         raise ConfigError(f"attention backend {backend!r} is unknown; choose from {', '.join(BACKENDS)}")
+    if backend == "varlen" and not _has_varlen():
+        raise DependencyError(
+            f"attention backend 'varlen' needs a newer torch than {torch.__version__}: pip install --upgrade torch; "
+            "or choose 'sdpa'"
+        )
     if backend != "auto":
         return backend
-    return "varlen" if torch.device(device).type == "cuda" else "sdpa"
+    return "varlen" if torch.device(device).type == "cuda" and _has_varlen() else "sdpa"
+
+
+@functools.cache
+def _has_varlen() -> bool:
+    """Whether this torch has variable-length attention."""
+    return importlib.util.find_spec("torch.nn.attention.varlen") is not None
 
 
 def attention(
@@ -87,7 +101,7 @@ def _by_runs(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], 
 
 
 def _fused(causal: bool) -> Dense:
-    """torch's fused attention."""
+    """The fused attention of torch."""
     return lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
@@ -106,7 +120,7 @@ def _matmul(causal: bool) -> Dense:
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], causal: bool) -> Tensor:
-    """torch's variable-length flash attention (CUDA, fp16 and bf16)."""
+    """Variable-length flash attention of torch (CUDA, fp16 and bf16)."""
     from torch.nn.attention.varlen import varlen_attn
 
     groups = query.shape[1] // key.shape[1]

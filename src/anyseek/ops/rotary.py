@@ -13,8 +13,8 @@ def interleaved_rotary_tables(
 ) -> tuple[Tensor, Tensor]:
     """Cosine and sine tables of interleaved M-RoPE.
 
-    Frequency i takes the height position when i % 3 == 1 and i < 3 * sections[1], the width position when i % 3 == 2 and
-    i < 3 * sections[2], else the time position.
+    Frequency i takes the height position when i % 3 == 1 and i < 3 * sections[1], the width position when i % 3 == 2
+    and i < 3 * sections[2], else the time position.
 
     Args:
         position_ids: `(3, tokens)`, time, height, width.
@@ -35,7 +35,9 @@ def interleaved_rotary_tables(
     return _tables(angles, dtype)
 
 
-def vision_rotary_tables(rows: Tensor, columns: Tensor, head_dim: int, theta: float = 10_000.0) -> tuple[Tensor, Tensor]:
+def vision_rotary_tables(
+    rows: Tensor, columns: Tensor, head_dim: int, theta: float = 10_000.0
+) -> tuple[Tensor, Tensor]:
     """Cosine and sine tables over (row, column), half of the frequencies each.
 
     Args:

@@ -1,9 +1,10 @@
 """The prompts of `template` as jinja chat templates, for libraries that build prompts that way.
 
-What they render is exactly the text of `embedding_prompt` and `reranking_prompt`; tests hold the two together. A video is
-written as the published templates write it, which transformers 4.57 and vLLM replace by timed frames.
+What they render is exactly the text of `embedding_prompt` and `reranking_prompt`; tests hold the two together. A video
+is written as the published templates write it, which transformers 4.57 and vLLM replace by timed frames.
 """
 
+import functools
 import sys
 import unicodedata
 
@@ -98,6 +99,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+@functools.cache
 def _punctuation() -> str:
     """Every character of Unicode's punctuation categories: jinja cannot ask for the category of one."""
     characters = map(chr, range(sys.maxunicode + 1))

@@ -272,7 +272,7 @@ def _grid(visual: Visual) -> tuple[int, int, int]:
 
 
 def _position_ids(length: int, spans: Sequence[tuple[int, int, int]]) -> Tensor:
-    """`(3, tokens)`: text counts on; a span of vision starts at the next free position p with (p, p + row, p + column)."""
+    """`(3, tokens)`: text counts on; a span of vision starts at the next free p with (p, p + row, p + column)."""
     axes, cursor, free = [], 0, 0
     for start, rows, columns in spans:
         axes.append(torch.arange(free, free + start - cursor).expand(3, -1))

@@ -91,7 +91,8 @@ def fit_size(size: Size, min_pixels: float, max_pixels: float, factor: int = PAT
     width, height = size
     if max(size) > MAX_ASPECT_RATIO * min(size):
         raise InputError(
-            f"a picture of {width} x {height} pixels is longer than {MAX_ASPECT_RATIO} times its width; crop it into pieces"
+            f"a picture of {width} x {height} pixels is longer than {MAX_ASPECT_RATIO} times its width; "
+            "crop it into pieces"
         )
     wide, high = (max(factor, round(side / factor) * factor) for side in size)
     if wide * high > max_pixels:
@@ -119,8 +120,8 @@ def frame_count(frames: int, rate: float, fps: float, max_frames: int) -> int:
     count = math.floor(wanted / 2) * 2
     if count < 2:
         raise InputError(
-            f"a video needs at least 2 frames and max_frames of at least 2 (it has {frames}, max_frames is {max_frames}); "
-            "give a single frame as an image"
+            f"a video needs 2 frames or more and max_frames of 2 or more (it has {frames}, max_frames is {max_frames})"
+            "; give a single frame as an image"
         )
     return count
 

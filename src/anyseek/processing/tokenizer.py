@@ -37,6 +37,12 @@ class Tokenizer:
             raise CheckpointError(f"{path} puts tokens in front of the prompt, which these models do not")
         self.suffix = tuple(framed[len(plain) :])
 
+    @property
+    def size(self) -> int:
+        """One more than the largest id."""
+        ids: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        return max(ids.values()) + 1
+
     def token_id(self, token: str) -> int:
         """The id of one token.
 

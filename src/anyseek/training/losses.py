@@ -12,16 +12,16 @@ def info_nce(
 ) -> Tensor:
     """-mean log softmax of the positive among all documents of the batch, with the false-negative mask.
 
-    A negative whose similarity exceeds the positive's by more than `margin` is taken for a false one and left out (report,
-    section 4, stage 1, query-document terms).
+    A negative whose similarity exceeds the positive's by more than `margin` is taken for a false one and left out
+    (report, section 4, stage 1, query-document terms).
 
     Args:
         queries: `(queries, dim)` of length 1.
         documents: `(documents, dim)` of length 1; document i is the positive of query i, the rest are hard negatives.
         allowed: `(queries, documents)` bool, False where a document is known to answer the query too.
         temperature: of the softmax.
-        margin: of the mask; None where `allowed` is exact. From random weights the mask must be off: similarities are then
-            spread at random, most negatives fall to it, and the model collapses to one vector.
+        margin: of the mask; None where `allowed` is exact. From random weights the mask must be off: similarities are
+            then spread at random, most negatives fall to it, and the model collapses to one vector.
 
     Returns:
         Scalar.

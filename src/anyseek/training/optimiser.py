@@ -11,7 +11,7 @@ __all__ = ["MasterAdamW"]
 
 
 class MasterAdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) whose state and weights are fp32 whatever the model's dtype."""
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with state and weights in fp32, whatever the model has."""
 
     def __init__(self, model: nn.Module, *, learning_rate: float, weight_decay: float, clip: float) -> None:
         """Copy the trainable weights; only matrices decay."""
