@@ -55,7 +55,7 @@ train-tiny: $(VENV)/.stamp-base
 world-assets: $(VENV)/.stamp-test
 	$(BIN)/python scripts/build_world_assets.py
 
-samples: $(VENV)/.stamp-base
+samples: $(VENV)/.stamp-test
 	$(BIN)/python scripts/build_samples.py
 
 clean:

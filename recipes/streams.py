@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Item, Limits, Text
 from anyseek.processing import Processor
 from anyseek.world.lexicon import name
+from anyseek.world.things import COLOUR_VALUES
 
 __all__ = ["Contrastive", "ContrastiveBatch", "Judged", "JudgedBatch", "Stage", "batches"]
 
@@ -25,7 +27,7 @@ class Stage:
     Attributes:
         until: share of the run at which it ends.
         kinds: weight of each kind of document; `names` are pairs of names of one object in two languages, `mixed` are
-            queries that look for every kind.
+            queries that look for every kind, `portrait` are pictures of one large object.
         levels: weights of the difficulties.
         english: share of queries in English.
         negatives: near misses per pair, 0 to 1.
@@ -74,23 +76,32 @@ class JudgedBatch:
     kind: str
 
 
+class Span(Protocol):
+    """How long a run is, where in it this process begins, and pairs of a batch."""
+
+    steps: int
+    first: int
+    size: int
+
+
 class Contrastive(IterableDataset):
     """Endless batches for the embedder."""
 
-    def __init__(self, processor: Processor, stages: tuple[Stage, ...], steps: int, size: int, seed: int) -> None:
-        """Batches of about `size` pairs; the stage of a batch follows from its number out of `steps`."""
-        self.processor, self.stages, self.steps, self.size, self.seed = processor, stages, steps, size, seed
+    def __init__(self, processor: Processor, stages: tuple[Stage, ...], run: "Span", seed: int) -> None:
+        """Batches of about `run.size` pairs; the stage of a batch follows from its number out of `run.steps`."""
+        self.processor, self.stages, self.run, self.seed = processor, stages, run, seed
 
     def __iter__(self) -> Iterator[ContrastiveBatch]:
         """Every worker makes every n-th batch."""
-        for number, rng in _numbers(self.seed):
-            stage = next((s for s in self.stages if number < s.until * self.steps), self.stages[-1])
-            kind = rng.choices(list(stage.kinds), list(stage.kinds.values()))[0]
+        for number, rng in _numbers(self.seed, self.run.first):
+            stage = next((s for s in self.stages if number < s.until * self.run.steps), self.stages[-1])
+            # The kind is the same in every process: they wait for each other, and kinds differ in cost.
+            kind = random.Random(number).choices(list(stage.kinds), list(stage.kinds.values()))[0]
             yield self._names(rng, stage) if kind == "names" else self._things(rng, stage, kind)
 
     def _things(self, rng: random.Random, stage: Stage, kind: str) -> ContrastiveBatch:
         """Pairs of one kind; the second half of the documents are near misses."""
-        size = max(8, round(self.size * SHARE[kind])) * (1 if stage.contrast else 2)
+        size = max(8, round(self.run.size * SHARE[kind])) * (1 if stage.contrast else 2)
         pairs = _pairs(rng, stage, kind, size)
         subjects = [_subject(pair.query) for pair in pairs]
         misses = [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
@@ -102,7 +113,7 @@ class Contrastive(IterableDataset):
 
     def _names(self, rng: random.Random, stage: Stage) -> ContrastiveBatch:
         """Names of different objects in one language, and in others."""
-        chosen, left, right = rng.sample(SUBJECTS, 2 * self.size), [], []
+        chosen, left, right = rng.sample(SUBJECTS, 2 * self.run.size), [], []
         for object_id in chosen:
             spoken = [spelt for language in world.languages() if (spelt := name(object_id, language))]
             one, other = rng.sample(spoken, 2)
@@ -128,8 +139,8 @@ class Judged(IterableDataset):
 
     def __iter__(self) -> Iterator[JudgedBatch]:
         """Every worker makes every n-th batch."""
-        for _, rng in _numbers(self.seed):
-            kind = rng.choices(list(self.stage.kinds), list(self.stage.kinds.values()))[0]
+        for number, rng in _numbers(self.seed, 0):
+            kind = random.Random(number).choices(list(self.stage.kinds), list(self.stage.kinds.values()))[0]
             pairs = _pairs(rng, self.stage, kind, max(4, round(self.size * SHARE[kind])))
             judged = []
             for place, pair in enumerate(pairs):
@@ -145,13 +156,15 @@ class Judged(IterableDataset):
 
 SUBJECTS = world.object_ids("train")
 INSTRUCTIONS = (*world.INSTRUCTIONS.values(), QUERY_INSTRUCTION)
-SHARE = {"scene": 1.0, "page": 0.6, "chart": 0.8, "clip": 0.5, "note": 1.0, "mixed": 0.7}
+SHARE = {"scene": 1.0, "page": 0.6, "chart": 0.8, "clip": 0.5, "note": 1.0, "mixed": 0.7, "portrait": 1.0}
 """Pairs of a batch by kind, so that batches cost about the same."""
 ALL_KINDS = {"scene": 4, "page": 3, "chart": 1, "clip": 2, "note": 1}
 
 
 def _pairs(rng: random.Random, stage: Stage, kind: str, size: int) -> list[world.Pair]:
     """Training pairs of one kind, English or in mixed languages."""
+    if kind == "portrait":
+        return [_portrait(rng) for _ in range(size)]
     kinds = ALL_KINDS if kind == "mixed" else {kind: 1}
     mixes = [
         world.Mix(kinds=kinds, levels=stage.levels, negatives=1, language=language, mixed=float(kind == "mixed"))
@@ -159,6 +172,24 @@ def _pairs(rng: random.Random, stage: Stage, kind: str, size: int) -> list[world
     ]
     streams = [world.pairs(rng.getrandbits(48), mix=mix) for mix in mixes]
     return [next(streams[rng.random() >= stage.english]) for _ in range(size)]
+
+
+def _portrait(rng: random.Random) -> world.Pair:
+    """One large object on a plain ground, and its name: the easiest picture there is."""
+    object_id = rng.choice(SUBJECTS)
+    group = world.Group(object_id, 1, "large", 0, 0)
+    side = rng.randrange(80, 113, 4)
+    scene = world.Scene(
+        groups=(group,),
+        columns=1,
+        rows=1,
+        colour=rng.choice(tuple(COLOUR_VALUES)),
+        texture="plain",
+        width=side,
+        height=side,
+        seed=rng.getrandbits(32),
+    )
+    return world.Pair(world.ask_by_name(object_id, kinds=("scene",)), scene, ())
 
 
 def _subject(query: world.Query) -> int:
@@ -185,10 +216,10 @@ def _document(thing: world.Thing, stage: Stage) -> Item:
     return replace(thing.item(), limits=Limits(max_pixels=stage.max_pixels))
 
 
-def _numbers(seed: int) -> Iterator[tuple[int, random.Random]]:
-    """This worker's batch numbers, each with its own randomness."""
+def _numbers(seed: int, first: int) -> Iterator[tuple[int, random.Random]]:
+    """This worker's batch numbers from `first` on, each with its own randomness."""
     worker = torch.utils.data.get_worker_info()
-    number, step = (worker.id, worker.num_workers) if worker else (0, 1)
+    number, step = (first + worker.id, worker.num_workers) if worker else (first, 1)
     torch.set_num_threads(1)
     while True:
         yield number, random.Random(f"{seed}/{number}")

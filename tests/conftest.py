@@ -1,4 +1,4 @@
-"""Checkpoints that several rooms' tests share, written once a session; and torch kept to one thread."""
+"""Checkpoints that several rooms' tests share, written once a session."""
 
 import importlib.util
 import json
@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from anyseek.engine import Embedder, Reranker
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(1)
 
 
 def write_checkpoint(kind: str, folder: Path, style: str = "legacy") -> Path:

@@ -1,8 +1,8 @@
 """A saved folder loads again bit for bit, and elsewhere with the same vectors and prompts.
 
-sentence-transformers asks transformers for a video processor, which needs torchvision; without it a blank stands in, since
-text and pictures never touch it. Videos through those libraries are not tested. The file also runs with transformers 5.23.0
-and sentence-transformers 6.2.0, where the CrossEncoder can read the reranker (docs/log.md).
+sentence-transformers asks transformers for a video processor, which needs torchvision; without it a blank stands in,
+since text and pictures never touch it. Videos through those libraries are not tested. The file also runs with
+transformers 5.23.0 and sentence-transformers 6.2.0, where the CrossEncoder can read the reranker (docs/log.md).
 """
 
 import importlib.util
@@ -257,6 +257,9 @@ def their_inputs(sample: Sample) -> dict[str, torch.Tensor]:
     inputs = {"input_ids": sample.token_ids[None], "attention_mask": torch.ones_like(sample.token_ids)[None]}
     if len(sample.patches):
         inputs |= {"pixel_values": (sample.patches.float() / 255 - 0.5) / 0.5, "image_grid_thw": sample.grids}
+    if FIVE:
+        kinds = torch.zeros_like(sample.token_ids).index_fill(0, sample.visual_index, 1)
+        inputs["mm_token_type_ids"] = kinds[None]
     return inputs
 
 
@@ -317,6 +320,7 @@ def no_video(monkeypatch: pytest.MonkeyPatch) -> None:
         return Blank if name == "video_processor" else whole(self, name, value)
 
     monkeypatch.setattr(processing_utils.ProcessorMixin, "check_argument_for_proper_class", check)
+    monkeypatch.setattr(processing_utils.ProcessorMixin, "__repr__", object.__repr__)  # would print the blank as JSON
     if FIVE:
         from transformers.models.auto import video_processing_auto
 

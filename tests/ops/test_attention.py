@@ -1,5 +1,7 @@
 """Every attention backend is the reference, and the reference is attention."""
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -74,8 +76,15 @@ def test_varlen_on_a_gpu(causal: bool, head_dim: int) -> None:
     assert (ours.float() - expected.float()).abs().max() < BF16
 
 
+def test_varlen_steps_aside_on_a_cpu() -> None:
+    inputs = [tensor.bfloat16() for tensor in qkv([5, 3], 4, 2, 32)]
+    ours, plain = (attention(*inputs, [5, 3], causal=True, backend=name) for name in ("varlen", "sdpa"))
+    assert torch.equal(ours, plain)
+
+
 def test_an_old_torch_has_no_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anyseek.ops.attention._has_varlen", lambda: False)
+    module = sys.modules["anyseek.ops.attention"]  # the name in the package is the function
+    monkeypatch.setattr(module, "_has_varlen", lambda: False)
     assert resolve_backend("auto", "cuda") == "sdpa"
     with pytest.raises(DependencyError, match="pip install --upgrade torch"):
         resolve_backend("varlen", "cuda")

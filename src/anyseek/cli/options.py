@@ -150,7 +150,7 @@ def _choice(**values: Any) -> ModelChoice:
 
 
 def model_options(function: Function) -> Function:
-    """Add `--model`, `--device`, `--dtype`, how pictures are read, and the limits; the command gets them as `choice`."""
+    """Add `--model`, `--device`, `--dtype`, how pictures are read, and the limits; all arrive as `choice`."""
     names = ("model", "reranker", "rerank", "device", "dtype", "exif", "scale_16bit", *_LIMITS)
     command = _gather(function, names, "choice", _choice)
     for name, (kind, text) in reversed(_LIMITS.items()):

@@ -29,7 +29,7 @@ class Encoded:
     """Vectors of a call that collects errors.
 
     Attributes:
-        vectors: `(items, dim)`; the row of a bad item is NaN (0 in whole-number precisions).
+        vectors: `(items, dim)`; the row of a bad item is NaN (in whole-number precisions, zeros as they are stored).
         errors: number of the item -> what was wrong with it.
     """
 

@@ -61,8 +61,8 @@ def attention(
         `(tokens, heads, head_dim)`.
     """
     chosen = resolve_backend(backend, query.device)
-    if chosen == "varlen" and query.dtype not in (torch.float16, torch.bfloat16):
-        chosen = "sdpa"  # flash kernels have no fp32 form
+    if chosen == "varlen" and not (query.is_cuda and query.dtype in (torch.float16, torch.bfloat16)):
+        chosen = "sdpa"  # flash kernels have no fp32 form, and none for the CPU
     if chosen == "varlen":
         return _varlen(query, key, value, lengths, causal)
     groups = query.shape[1] // key.shape[1]

@@ -21,6 +21,7 @@ class TrainOptions:
     Attributes:
         steps: optimiser steps.
         learning_rate: peak, reached after warm-up, falling by a cosine to a twentieth.
+        first: steps of the schedule that lie behind this run.
         warmup_steps: linear rise.
         weight_decay: of matrices.
         clip: largest norm of the gradient.
@@ -29,6 +30,7 @@ class TrainOptions:
 
     steps: int
     learning_rate: float
+    first: int = 0
     warmup_steps: int = 50
     weight_decay: float = 0.05
     clip: float = 1.0
@@ -71,7 +73,9 @@ def train(
     start = time.monotonic()
     for step, batch in enumerate(batches):
         elapsed = time.monotonic() - start
-        done = max(step / options.steps, elapsed / options.max_seconds if options.max_seconds else 0.0)
+        done = max(
+            (options.first + step) / options.steps, elapsed / options.max_seconds if options.max_seconds else 0.0
+        )
         if done >= 1:
             return
         loss = loss_of(batch)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from anyseek.errors import TrainingError
 
@@ -25,7 +25,7 @@ class MasterAdamW:
         self.optimiser = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-8)
 
     def step(self, scale: float) -> float:
-        """Apply the gradients that lie on the model, then clear them.
+        """Apply the gradients that lie on the model, averaged over processes, then clear them.
 
         Args:
             scale: of the learning rate, from the schedule.
@@ -37,8 +37,9 @@ class MasterAdamW:
             TrainingError: the norm is not finite.
         """
         for master, parameter in zip(self.masters, self.parameters, strict=True):
-            master.grad = None if parameter.grad is None else parameter.grad.float()
-            parameter.grad = None
+            gradient = torch.zeros_like(master) if parameter.grad is None else parameter.grad.float()
+            master.grad, parameter.grad = gradient, None
+        average_gradients(self.masters)
         norm = float(nn.utils.clip_grad_norm_(self.masters, self.clip))
         if not norm < float("inf"):
             raise TrainingError("the gradient is not finite; lower the learning rate")
@@ -47,6 +48,18 @@ class MasterAdamW:
         self.optimiser.step()
         copy_all(self.masters, self.parameters)
         return norm
+
+
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Make every process's gradients the mean of all processes'; nothing without `torch.distributed`."""
+    if not distributed.is_initialized():
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(together)
+    together /= distributed.get_world_size()
+    for gradient, mean in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 @torch.no_grad()
