@@ -45,7 +45,7 @@ format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.stamp-test
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
 
 train-tiny: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.tiny embedder runs/tiny
