@@ -1,5 +1,6 @@
 """From an item to its layout: what each part becomes, told from headers alone. Plan and production share it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,9 +59,10 @@ class FileVideo:
 
 @dataclass(frozen=True, slots=True)
 class ListedVideo:
-    """A list of frames, those taken, both sizes they go through, and the seconds of each pair."""
+    """A list of frames, those taken (opened, by number), both sizes they go through, and the seconds of each pair."""
 
     part: Video
+    opened: Mapping[int, Any]
     first_size: Size
     size: Size
     indices: tuple[int, ...]
@@ -164,13 +166,14 @@ def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVid
         times = list(range(len(kept)))
     if len(kept) % 2:
         kept, times = [*kept, kept[-1]], [*times, times[-1] + 1]
-    sizes = {(size.width, size.height) for size in (probe_image(part.source[i], media) for i in sorted(set(kept)))}
+    opened = {i: _opened(part.source[i], media) for i in sorted(set(kept))}
+    sizes = {(size.width, size.height) for size in (probe_image(frame, media) for frame in opened.values())}
     first = {rules.listed_frame_size(size) for size in sizes}
     if len(first) > 1:
         raise InputError(f"the frames of a video differ in size ({len(first)} sizes); resize them to one")
     first_size = first.pop()
     size = _frame_size(first_size, len(kept), filled)
-    return ListedVideo(part, first_size, size, tuple(kept), tuple(rules.pair_seconds(times, part.rate)))
+    return ListedVideo(part, opened, first_size, size, tuple(kept), tuple(rules.pair_seconds(times, part.rate)))
 
 
 def _frame_size(size: Size, count: int, limits: rules.Filled) -> Size:

@@ -252,7 +252,7 @@ class Processor:
         if isinstance(visual, FileVideo):
             frames = read_frames(source, visual.indices, media)
         else:
-            kept = {i: load_image(source[i], media) for i in sorted(set(visual.indices))}
+            kept = {i: load_image(frame, media) for i, frame in visual.opened.items()}
             resized = {i: np.asarray(pixels.resize_picture(p, visual.first_size)) for i, p in kept.items()}
             frames = np.stack([resized[i] for i in visual.indices])
         return pixels.resize_frames(torch.from_numpy(frames).permute(0, 3, 1, 2), visual.size)
