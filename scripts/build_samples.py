@@ -242,10 +242,13 @@ WISHES = (
 """What the questions are about: start of a path, level, and language, or `picture`, or `words` with a picture."""
 
 
-def make_questions(samples: Sequence[Sample], rng: random.Random) -> list[dict[str, object]]:
-    """Questions with exactly one right answer among all samples."""
+def make_questions(
+    samples: Sequence[Sample], wishes: Sequence[tuple[str, int, str]] = WISHES
+) -> list[dict[str, object]]:
+    """Questions with exactly one right answer among all samples; each depends on its own wish only."""
     questions: list[dict[str, object]] = []
-    for start, level, language in WISHES:
+    for start, level, language in wishes:
+        rng = random.Random(f"{SEED}/{start}/{level}/{language}")
         answer = [sample for sample in samples if sample.path.startswith(start)][-1]
         query = _asked(answer.thing, level, language, rng)
         while [sample for sample in samples if query.matches(sample.thing)] != [answer]:
@@ -275,14 +278,18 @@ def _written(query: Query) -> str | dict[str, str]:
     return {"image": path.relative_to(FOLDER).as_posix()} | ({"text": query.text} if query.text else {})
 
 
+def make_samples() -> list[Sample]:
+    """What the folder holds."""
+    source = Source(random.Random(SEED), set())
+    return [*make_pictures(source), *make_documents(source), *make_clips(source), *make_notes(source)]
+
+
 def main() -> None:
     """Write the folder anew."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    rng = random.Random(SEED)
-    source = Source(rng, set())
-    samples = [*make_pictures(source), *make_documents(source), *make_clips(source), *make_notes(source)]
+    samples = make_samples()
     write(samples)
-    questions = make_questions(samples, rng)
+    questions = make_questions(samples)
     text = json.dumps(questions, ensure_ascii=False, indent=1)
     (FOLDER / "queries.json").write_text(text + "\n", encoding="utf-8")
 
