@@ -19,6 +19,7 @@ from tqdm import tqdm
 from anyseek import world
 from anyseek.engine import Embedder, Reranker
 from anyseek.evaluation import hit_rate, ndcg, random_hit_rate, random_ndcg
+from anyseek.items import Item
 
 SETS = {
     "pictures": ("composition", {"scene": 200}),
@@ -32,12 +33,12 @@ RESULT = Path(__file__).parent / "results" / "tiny_quality.md"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Metrics of one query: embedder, reranked, random; each (R@1, nDCG@10)."""
+    """Metrics of one query: random, embedder, reranked (None without a reranker); each (R@1, nDCG@10)."""
 
     group: str
-    embedder: tuple[float, float]
-    reranked: tuple[float, float]
     chance: tuple[float, float]
+    embedder: tuple[float, float]
+    reranked: tuple[float, float] | None
 
 
 def group_of(query: world.Query) -> str:
@@ -54,11 +55,10 @@ def group_of(query: world.Query) -> str:
     return "other Latin" if "LATIN" in scripts else "other scripts"
 
 
-def outcomes(name: str, models: tuple[Embedder, Reranker], queries: int, candidates: int) -> list[Outcome]:
+def outcomes(name: str, embedder: Embedder, reranker: Reranker | None, given: argparse.Namespace) -> list[Outcome]:
     """Run one set."""
-    embedder, reranker = models
     split, sizes = SETS[name]
-    corpus = world.build_corpus(99, split, world.Plan(sizes=sizes, queries=queries))
+    corpus = world.build_corpus(99, split, world.Plan(sizes=sizes, queries=given.queries))
     documents = [thing.item() for thing in corpus.things]
     asked = [query.item() for query in corpus.queries]
     similarity = embedder.similarity(embedder.encode(asked), embedder.encode(documents))
@@ -66,32 +66,40 @@ def outcomes(name: str, models: tuple[Embedder, Reranker], queries: int, candida
     for number, query in enumerate(tqdm(corpus.queries, desc=name)):
         relevant = corpus.relevance[number]
         order = [int(i) for i in np.argsort(-similarity[number], kind="stable")]
-        ranked = reranker.rank(asked[number], [documents[i] for i in order[:candidates]])
-        second = [order[hit["corpus_id"]] for hit in ranked] + order[candidates:]
+        second = reread(reranker, asked[number], documents, order, given.candidates) if reranker else None
         count = len(documents), len(relevant)
         found.append(
             Outcome(
                 group_of(query),
-                (hit_rate(order, relevant), ndcg(order, relevant)),
-                (hit_rate(second, relevant), ndcg(second, relevant)),
                 (random_hit_rate(*count), random_ndcg(*count)),
+                (hit_rate(order, relevant), ndcg(order, relevant)),
+                (hit_rate(second, relevant), ndcg(second, relevant)) if second else None,
             )
         )
     return found
 
 
-def row(label: str, found: list[Outcome]) -> str:
+def reread(reranker: Reranker, query: Item, documents: list[Item], order: list[int], candidates: int) -> list[int]:
+    """The order after the reranker has read the best candidates."""
+    ranked = reranker.rank(query, [documents[i] for i in order[:candidates]])
+    return [order[hit["corpus_id"]] for hit in ranked] + order[candidates:]
+
+
+def row(label: str, found: list[Outcome], columns: list[str]) -> str:
     """One line of a table."""
-    means = [np.mean([getattr(o, field) for o in found], axis=0) for field in ("chance", "embedder", "reranked")]
-    cells = [f"{100 * value:.1f}" for k in (0, 1) for value in (mean[k] for mean in means)]
+    means = [np.mean([getattr(outcome, column) for outcome in found], axis=0) for column in columns]
+    cells = [f"{100 * mean[k]:.1f}" for k in (0, 1) for mean in means]
     return f"| {label} | {len(found)} | " + " | ".join(cells) + " |"
 
 
 def table(title: str, groups: dict[str, list[Outcome]]) -> str:
     """A Markdown table."""
-    head = f"| {title} | queries | R@1 random | embedder | reranked | nDCG@10 random | embedder | reranked |"
-    rows = [row(label, found) for label, found in groups.items()]
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
+    reranked = next(iter(groups.values()))[0].reranked is not None
+    columns = ["chance", "embedder"] + ["reranked"] * reranked
+    names = ["random", "embedder"] + ["reranked"] * reranked
+    head = [title, "queries", *(f"{metric} {name}" for metric in ("R@1", "nDCG@10") for name in names)]
+    lines = [row(label, found, columns) for label, found in groups.items()]
+    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *lines])
 
 
 def main() -> None:
@@ -100,11 +108,12 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=150)
     parser.add_argument("--candidates", type=int, default=20)
     parser.add_argument("--embedder", default="tiny")
-    parser.add_argument("--reranker", default="tiny")
+    parser.add_argument("--reranker", default="tiny", help="a folder, or none")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/tiny_quality.md")
     given = parser.parse_args()
-    models = Embedder.load(given.embedder), Reranker.load(given.reranker)
-    by_set = {name: outcomes(name, models, given.queries, given.candidates) for name in SETS}
+    embedder = Embedder.load(given.embedder)
+    reranker = None if given.reranker == "none" else Reranker.load(given.reranker)
+    by_set = {name: outcomes(name, embedder, reranker, given) for name in SETS}
     by_group: dict[str, list[Outcome]] = defaultdict(list)
     for name, found in by_set.items():
         for outcome in found if "unseen" not in name else ():

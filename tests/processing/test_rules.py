@@ -25,6 +25,7 @@ def case_id(case: Any) -> str:
 
 
 def frames_of(count: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(layout, "open_source", lambda source, media: source)
     monkeypatch.setattr(layout, "probe_image", lambda source, media: Size(*size))
     return [f"{number}.png" for number in range(count)]
 
