@@ -21,8 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
+from anyseek.items import Item, Text
 from anyseek.model import Backbone, ModelConfig, hub, load_backbone, pooled_embedding, save_checkpoint, yes_no_logit
 from anyseek.processing import Processor, Tokenizer
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
@@ -179,10 +181,7 @@ def embedder(run: Run) -> None:
     else:
         model = Backbone(config(processor.tokenizer)).to(torch.bfloat16)
         model.initialise(torch.Generator().manual_seed(0))
-    # Of length 1, so that a step of AdamW turns them as fast as it turns the model's vectors.
-    width = model.config.text.hidden_size
-    directions = torch.randn(len(SUBJECTS), width, generator=torch.Generator().manual_seed(0)) * width**-0.5
-    prototypes = torch.nn.Embedding.from_pretrained(directions, freeze=False)
+    prototypes = _prototypes(model, processor, from_names=run.start is not None)
 
     def loss(batch: ContrastiveBatch) -> Tensor:
         """Prototypes of the objects, and InfoNCE of the packed queries and documents once those have formed."""
@@ -200,6 +199,23 @@ def embedder(run: Run) -> None:
     )
     learning = torch.nn.ModuleList([model, prototypes])
     _run(model, learning, batches(data, run.workers), loss, options, folder)
+
+
+def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torch.nn.Embedding:
+    """One vector per object: of its English name when the model has learnt names already, else random.
+
+    Their length is about 1, so that a step of AdamW turns them as fast as it turns the model's vectors.
+    """
+    if from_names:
+        samples = [processor.sample(Item((Text(object_id),))) for object_id in SUBJECTS]
+        with torch.no_grad():
+            packed = pack(samples)
+            return torch.nn.Embedding.from_pretrained(
+                pooled_embedding(model(packed, packed.last_index, ATTENTION)), freeze=False
+            )
+    width = model.config.text.hidden_size
+    directions = torch.randn(len(SUBJECTS), width, generator=torch.Generator().manual_seed(0)) * width**-0.5
+    return torch.nn.Embedding.from_pretrained(directions, freeze=False)
 
 
 def reranker(run: Run) -> None:

@@ -85,7 +85,7 @@ class ModelChoice:
         except CheckpointError as error:
             if self.rerank or self.reranker_name:
                 raise
-            click.echo(f"note: not reranked: {error}", err=True)
+            click.echo(f"note: not reranked: {str(error).partition(' (')[0]}", err=True)
             return None
         return Reranker.load(name, **self._options())
 
