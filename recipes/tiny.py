@@ -239,10 +239,11 @@ def reranker(run: Run) -> None:
 
 
 def export(run: Run, models: Path = Path("models")) -> None:
-    """Write the pair as the package bundles it: bf16, shards of at most 16 MB, loadable elsewhere too."""
+    """Write what has been trained as the package bundles it: bf16, shards of at most 16 MB, loadable elsewhere too."""
     options = {"dtype": "bfloat16", "shard_bytes": 16 * 10**6}
     Embedder.load(run.folder / "embedder").save(models / hub.TINY["embedding"], **options)
-    Reranker.load(run.folder / "reranker").save(models / hub.TINY["reranking"], **options)
+    if (run.folder / "reranker").is_dir():
+        Reranker.load(run.folder / "reranker").save(models / hub.TINY["reranking"], **options)
 
 
 def _run(
