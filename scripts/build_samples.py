@@ -229,14 +229,14 @@ WISHES = (
     ("pictures/p004.png", 2, "en"),
     ("pictures/p006", 3, "en"),
     ("pictures/p011", 2, "en"),
-    ("pictures/p015", 1, "ja"),
+    ("pictures/p013.png", 1, "zh"),
     ("pictures/p004", 1, "picture"),
     ("documents/d004", 1, "en"),
-    ("documents/d002", 1, "ru"),
+    ("documents/d004.pdf", 1, "ja"),
     ("documents/d002", 1, "picture"),
     ("clips/v003", 2, "en"),
     ("clips/v008", 2, "en"),
-    ("notes/n014", 2, "en"),
+    ("notes/n010.txt", 2, "en"),
     ("notes/n011", 1, "de"),
 )
 """What the questions are about: start of a path, level, and language, or `picture`, or `words` with a picture.
