@@ -120,8 +120,8 @@ def main() -> None:
             by_group[outcome.group].append(outcome)
     text = (
         f"{table('searched', by_set)}\n\n{table('language of the query', dict(sorted(by_group.items())))}\n\n"
-        f"All numbers in %. `python -m benchmarks.tiny_quality --queries {given.queries} --candidates "
-        f"{given.candidates}`, Python {platform.python_version()}, fp32 on CPU.\n"
+        f"All numbers in %. `python -m benchmarks.tiny_quality --queries {given.queries} --reranker {given.reranker}`, "
+        f"Python {platform.python_version()}, fp32 on CPU.\n"
     )
     print(text)
     if given.write:
