@@ -151,7 +151,10 @@ def locate(name: str | Path, kind: Kind, *, cache: Path | None = None, root: Pat
     """
     text = str(name)
     if text == "tiny":
-        return bundled(TINY[kind])
+        try:
+            return bundled(TINY[kind])
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; get a released model with: anyseek models get 2b") from error
     model = released(text, kind) if isinstance(name, str) else None
     if Path(name).expanduser().is_dir() and not (model and text.lower() == model.name):
         return Path(name).expanduser()
