@@ -220,7 +220,6 @@ def _numbers(seed: int, first: int) -> Iterator[tuple[int, random.Random]]:
     """This worker's batch numbers from `first` on, each with its own randomness."""
     worker = torch.utils.data.get_worker_info()
     number, step = (first + worker.id, worker.num_workers) if worker else (first, 1)
-    torch.set_num_threads(1)
     while True:
         yield number, random.Random(f"{seed}/{number}")
         number += step

@@ -12,7 +12,6 @@ It runs on a CPU in bf16: about 30 pairs a second on one core of a 2024 server p
 import argparse
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,16 @@ from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
 from anyseek.items import Item, Text
-from anyseek.model import Backbone, ModelConfig, hub, load_backbone, pooled_embedding, save_checkpoint, yes_no_logit
+from anyseek.model import (
+    Backbone,
+    ModelConfig,
+    copy_tokenizer,
+    hub,
+    load_backbone,
+    pooled_embedding,
+    save_checkpoint,
+    yes_no_logit,
+)
 from anyseek.processing import Processor, Tokenizer
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
@@ -173,7 +181,10 @@ class Run:
 def embedder(run: Run) -> None:
     """InfoNCE from random weights, easy pairs first."""
     folder = run.folder / "embedder"
-    write_tokenizer(folder, vocab=VOCAB, append_end=True, queries=run.texts)
+    if run.start:
+        copy_tokenizer(run.start, folder)  # learnt anew it could differ, and its ids are the weights' rows
+    else:
+        write_tokenizer(folder, vocab=VOCAB, append_end=True, queries=run.texts)
     _write_limits(folder)
     processor = load_processor(folder, LoadOptions(), 8192)
     if run.start:
@@ -225,7 +236,7 @@ def reranker(run: Run) -> None:
     _write_limits(folder)
     model = load_backbone(run.folder / "embedder", dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
     processor = load_processor(folder, LoadOptions(), 10_240)
-    yes, no = (_one_token(processor, word) for word in ("yes", "no"))
+    yes, no = processor.tokenizer.yes_no_ids()
 
     def loss(batch: JudgedBatch) -> Tensor:
         """Cross-entropy of yes and no."""
@@ -287,17 +298,10 @@ def _write_limits(folder: Path) -> None:
 
 def _copy_tokenizer(source: Path, target: Path) -> None:
     """The reranker's tokenizer: the embedder's, without the appended end token."""
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source / "tokenizer_config.json", target)
-    raw = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    copy_tokenizer(source, target)
+    raw = json.loads((target / "tokenizer.json").read_text(encoding="utf-8"))
     raw["post_processor"] = None
     (target / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
-
-
-def _one_token(processor: Processor, word: str) -> int:
-    """The id of a word that must be one token."""
-    (token,) = processor.tokenizer.encode(word, parse_special=False)
-    return token
 
 
 def main() -> None:

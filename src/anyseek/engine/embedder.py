@@ -10,10 +10,10 @@ import numpy as np
 from anyseek import vectors
 from anyseek.engine.runner import Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, load_runtime
-from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
+from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
-from anyseek.model import Backbone, hub, load_head
+from anyseek.model import Backbone, hub
 from anyseek.processing import Plan, Processor, embedding_chat_template
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
 from anyseek.vectors import Precision
@@ -91,16 +91,14 @@ class Embedder:
         Raises:
             ConfigError: the model was not loaded from a folder, or an unknown dtype.
         """
-        source = known_source(self.source)
         prompts = {"query": QUERY_INSTRUCTION, "document": DEFAULT_EMBEDDING_INSTRUCTION}
         saved = Saved(
-            source=source,
+            source=self.source,
             dtype=dtype,
             shard_bytes=shard_bytes,
             kind="embedding",
             chat_template=embedding_chat_template(),
             prompts=prompts,
-            head=load_head(source),
         )
         save_folder(self.backbone, Path(folder), saved)
 

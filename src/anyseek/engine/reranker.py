@@ -12,10 +12,10 @@ from torch import Tensor
 
 from anyseek.engine.runner import Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, load_runtime
-from anyseek.engine.saving import SHARD_BYTES, Saved, known_source, save_folder
-from anyseek.errors import CheckpointError, ConfigError, InputError
+from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
+from anyseek.errors import ConfigError, InputError
 from anyseek.items import Item
-from anyseek.model import Backbone, hub, load_head, load_score_row, yes_no_logit
+from anyseek.model import Backbone, hub, load_score_row, yes_no_logit
 from anyseek.processing import Plan, Processor, reranking_chat_template
 from anyseek.processing.template import DEFAULT_RERANKING_INSTRUCTION
 
@@ -77,7 +77,9 @@ class Reranker:
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "reranking")
         backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
-        return cls(backbone, processor, load_score_row(folder, *_yes_no(processor)), chosen.attention, folder)
+        return cls(
+            backbone, processor, load_score_row(folder, *processor.tokenizer.yes_no_ids()), chosen.attention, folder
+        )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
         """Write a folder that this project, transformers, sentence-transformers and vLLM load.
@@ -90,16 +92,14 @@ class Reranker:
         Raises:
             ConfigError: the model was not loaded from a folder, or an unknown dtype.
         """
-        source = known_source(self.source)
         saved = Saved(
-            source=source,
+            source=self.source,
             dtype=dtype,
             shard_bytes=shard_bytes,
             kind="reranking",
             chat_template=reranking_chat_template(),
             prompts={"query": DEFAULT_RERANKING_INSTRUCTION},
-            head=load_head(source),
-            yes_no=_yes_no(self.processor),
+            yes_no=self.processor.tokenizer.yes_no_ids(),
         )
         save_folder(self.backbone, Path(folder), saved)
 
@@ -203,16 +203,3 @@ class Reranker:
         except InputError as error:
             return error.at(place)
         return Job(place, partial(self.processor.prepare_pair, query, document))
-
-
-def _yes_no(processor: Processor) -> tuple[int, int]:
-    """The ids of "yes" and "no"."""
-    return _single_token(processor, "yes"), _single_token(processor, "no")
-
-
-def _single_token(processor: Processor, word: str) -> int:
-    """The id of a word that must be one token."""
-    ids = processor.tokenizer.encode(word, parse_special=False)
-    if len(ids) != 1:
-        raise CheckpointError(f"the tokenizer splits {word!r} into {len(ids)} tokens; the score needs it to be one")
-    return ids[0]

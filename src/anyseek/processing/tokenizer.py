@@ -54,6 +54,21 @@ class Tokenizer:
             raise CheckpointError(f"the tokenizer has no token {token!r}, which these models need")
         return found
 
+    def yes_no_ids(self) -> tuple[int, int]:
+        """The ids of "yes" and "no", whose rows of the output head make the score.
+
+        Raises:
+            CheckpointError: one of them is not a single token.
+        """
+        return self._single("yes"), self._single("no")
+
+    def _single(self, word: str) -> int:
+        """The id of a word that must be one token."""
+        ids = self.encode(word, parse_special=False)
+        if len(ids) != 1:
+            raise CheckpointError(f"the tokenizer splits {word!r} into {len(ids)} tokens; the score needs it to be one")
+        return ids[0]
+
     def encode(self, text: str, *, parse_special: bool) -> list[int]:
         """Ids of a text.
 
