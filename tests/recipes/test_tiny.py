@@ -64,3 +64,12 @@ def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
 def test_training_never_draws_what_is_held_out() -> None:
     """Subjects of the streams are the training objects only."""
     assert not set(streams.SUBJECTS) & set(world.object_ids("object"))
+
+
+def test_a_continued_run_keeps_its_tokenizer(run: Path, tmp_path: Path) -> None:
+    """Its ids are rows of the weights: it is copied, not learnt anew from other texts."""
+    more = tiny.Run(folder=tmp_path, minutes=10, steps=7, size=8, workers=0, texts=50, start=run / "embedder", first=6)
+    tiny.embedder(more)
+    names = [folder / "embedder" / "tokenizer.json" for folder in (run, tmp_path)]
+    assert names[0].read_bytes() == names[1].read_bytes()
+    assert len((tmp_path / "embedder" / "log.jsonl").read_text().splitlines()) == 1
