@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
@@ -12,9 +13,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from anyseek import world
 from anyseek.batch import PackedBatch, pack
 from anyseek.engine.embedder import QUERY_INSTRUCTION
-from anyseek.items import Item, Limits, Text
+from anyseek.items import Image, Item, Limits, Text
 from anyseek.processing import Processor
-from anyseek.world.lexicon import name
+from anyseek.world.canvas import Words, paint, text_width
+from anyseek.world.lexicon import called
+from anyseek.world.pages import PAGE_LANGUAGES
 from anyseek.world.things import COLOUR_VALUES
 
 __all__ = ["Contrastive", "ContrastiveBatch", "Judged", "JudgedBatch", "Stage", "batches"]
@@ -27,13 +30,13 @@ class Stage:
     Attributes:
         until: share of the run at which it ends.
         kinds: weight of each kind of document; `names` are pairs of names of one object in two languages, `mixed` are
-            queries that look for every kind, `portrait` are pictures of one large object.
+            queries that look for every kind, `portrait` are pictures of one large object, `label` are printed names.
         levels: weights of the difficulties.
         english: share of queries in English.
-        negatives: near misses per pair, 0 to 1.
+        negatives: share of pairs with a near miss.
         max_pixels: of pictures and pages.
         prototypes: weight of the prototype loss.
-        contrast: weight of InfoNCE; at 0 queries are left out, and twice as many documents stand in for them.
+        contrast: weight of InfoNCE; at 0 queries are left out (but names), and there are twice as many documents.
     """
 
     until: float
@@ -69,11 +72,23 @@ class ContrastiveBatch:
 
 @dataclass(frozen=True, slots=True)
 class JudgedBatch:
-    """Reranking prompts and their labels `(pairs,)`, 1 for yes."""
+    """Reranking prompts and what is known of them.
+
+    Attributes:
+        packed: all prompts.
+        labels: `(pairs,)` 1 for yes, 0 for no.
+        ends: `(2, pairs)` tokens after which the query and the document have been read.
+        subjects: `(2, pairs)` number of an object that the query and the document are about, or -1.
+        kind: of the documents.
+        stage: where the run stands.
+    """
 
     packed: PackedBatch
     labels: Tensor
+    ends: Tensor
+    subjects: Tensor
     kind: str
+    stage: Stage
 
 
 class Span(Protocol):
@@ -87,84 +102,89 @@ class Span(Protocol):
 class Contrastive(IterableDataset):
     """Endless batches for the embedder."""
 
-    def __init__(self, processor: Processor, stages: tuple[Stage, ...], run: "Span", seed: int) -> None:
+    def __init__(self, processor: Processor, stages: tuple[Stage, ...], run: Span, seed: int) -> None:
         """Batches of about `run.size` pairs; the stage of a batch follows from its number out of `run.steps`."""
         self.processor, self.stages, self.run, self.seed = processor, stages, run, seed
 
     def __iter__(self) -> Iterator[ContrastiveBatch]:
         """Every worker makes every n-th batch."""
-        for number, rng in _numbers(self.seed, self.run.first):
-            stage = next((s for s in self.stages if number < s.until * self.run.steps), self.stages[-1])
-            # The kind is the same in every process: they wait for each other, and kinds differ in cost.
-            kind = random.Random(number).choices(list(stage.kinds), list(stage.kinds.values()))[0]
-            yield self._names(rng, stage) if kind == "names" else self._things(rng, stage, kind)
+        for rng, stage, kind in _drawn(self.stages, self.run, self.seed):
+            yield self._batch(rng, stage, kind)
 
-    def _things(self, rng: random.Random, stage: Stage, kind: str) -> ContrastiveBatch:
-        """Pairs of one kind; the second half of the documents are near misses."""
+    def _batch(self, rng: random.Random, stage: Stage, kind: str) -> ContrastiveBatch:
+        """Pairs of one kind, decoded and packed; the documents after the positives are near misses."""
         size = max(8, round(self.run.size * SHARE[kind])) * (1 if stage.contrast else 2)
         pairs = _pairs(rng, stage, kind, size)
         subjects = [_subject(pair.query) for pair in pairs]
         misses = [n for p in pairs[: round(size * stage.negatives)] for n in p.negatives]
         documents = [p.positive for p in pairs] + misses
-        queries = [_query(p.query, stage, rng) for p in pairs] if stage.contrast else []
+        queries = [_query(p.query, stage, rng) for p in pairs] if stage.contrast or kind == "names" else []
         about = [*subjects[: len(queries)], *subjects, *[-1] * (len(documents) - size)]
         shown = [_document(document, stage) for document in documents]
-        return self._batch(queries, shown, ~_matches(pairs, documents), about, kind, stage)
-
-    def _names(self, rng: random.Random, stage: Stage) -> ContrastiveBatch:
-        """Names of different objects in one language, and in others."""
-        chosen, left, right = rng.sample(SUBJECTS, 2 * self.run.size), [], []
-        for object_id in chosen:
-            spoken = [spelt for language in world.languages() if (spelt := name(object_id, language))]
-            one, other = rng.sample(spoken, 2)
-            left.append(Item((Text(object_id if rng.random() < 0.3 else one),), rng.choice(INSTRUCTIONS)))
-            right.append(Item((Text(object_id if rng.random() < 0.3 else other),)))
-        about = [SUBJECTS.index(object_id) for object_id in chosen]
-        return self._batch(left, right, ~torch.eye(len(left), dtype=torch.bool), about * 2, "names", stage)
-
-    def _batch(
-        self, queries: list[Item], documents: list[Item], allowed: Tensor, about: list[int], kind: str, stage: Stage
-    ) -> ContrastiveBatch:
-        """Decode and pack."""
-        packed = pack([self.processor.sample(item) for item in [*queries, *documents]])
+        packed = pack([self.processor.sample(item) for item in [*queries, *shown]])
+        allowed = ~_matches(pairs, documents)
         return ContrastiveBatch(packed, len(queries), allowed, torch.tensor(about), kind, stage)
 
 
 class Judged(IterableDataset):
-    """Endless batches for the reranker: every query with its positive, a near miss and a stranger."""
+    """Endless batches for the reranker: every query with its positive, a stranger and, now and then, a near miss."""
 
-    def __init__(self, processor: Processor, stage: Stage, size: int, seed: int) -> None:
-        """Batches of about `size` queries."""
-        self.processor, self.stage, self.size, self.seed = processor, stage, size, seed
+    def __init__(self, processor: Processor, stages: tuple[Stage, ...], run: Span, seed: int) -> None:
+        """Batches of about `run.size` queries; the stage of a batch follows from its number out of `run.steps`."""
+        self.processor, self.stages, self.run, self.seed = processor, stages, run, seed
 
     def __iter__(self) -> Iterator[JudgedBatch]:
         """Every worker makes every n-th batch."""
-        for number, rng in _numbers(self.seed, 0):
-            kind = random.Random(number).choices(list(self.stage.kinds), list(self.stage.kinds.values()))[0]
-            pairs = _pairs(rng, self.stage, kind, max(4, round(self.size * SHARE[kind])))
-            judged = []
-            for place, pair in enumerate(pairs):
-                stranger = pairs[(place + 1) % len(pairs)].positive
-                judged += [(pair.query, thing) for thing in (pair.positive, *pair.negatives, stranger)]
-            samples = [
-                self.processor.pair_sample(_query(query, self.stage, rng), _document(thing, self.stage))
-                for query, thing in judged
-            ]
-            labels = torch.tensor([float(query.matches(thing)) for query, thing in judged])
-            yield JudgedBatch(pack(samples), labels, kind)
+        for rng, stage, kind in _drawn(self.stages, self.run, self.seed):
+            yield self._batch(rng, stage, kind)
+
+    def _batch(self, rng: random.Random, stage: Stage, kind: str) -> JudgedBatch:
+        """Pairs of one kind, decoded and packed."""
+        pairs = _pairs(rng, stage, kind, max(4, round(self.run.size * SHARE[kind])))
+        judged: list[tuple[world.Query, world.Thing]] = []
+        for place, pair in enumerate(pairs):
+            stranger = pairs[(place + 1) % len(pairs)].positive
+            misses = pair.negatives if rng.random() < stage.negatives else ()
+            judged += [(pair.query, thing) for thing in (pair.positive, stranger, *misses)]
+        packed = pack(
+            [self.processor.pair_sample(_query(query, stage, rng), _document(thing, stage)) for query, thing in judged]
+        )
+        labels = torch.tensor([float(query.matches(thing)) for query, thing in judged])
+        asked = [_one_object(query.needs, rng) for query, _ in judged]
+        shown = [_one_object(thing.facts(), rng) for _, thing in judged]
+        return JudgedBatch(packed, labels, self._ends(packed), torch.tensor([asked, shown]), kind, stage)
+
+    def _ends(self, packed: PackedBatch) -> Tensor:
+        """`(2, pairs)` tokens after which the query and the document have been read."""
+        tokenizer = self.processor.tokenizer
+        marker = torch.tensor(tokenizer.encode(DOCUMENT_MARKER, parse_special=False))
+        queries = (packed.token_ids.unfold(0, len(marker), 1) == marker).all(1).nonzero()[:, 0] + len(marker) - 1
+        turns = (packed.token_ids == tokenizer.token_id("<|im_end|>")).nonzero()[:, 0]
+        return torch.stack([queries, turns[1::2]])  # the first turn that ends is the system's
 
 
 SUBJECTS = world.object_ids("train")
-INSTRUCTIONS = (*world.INSTRUCTIONS.values(), QUERY_INSTRUCTION)
-SHARE = {"scene": 1.0, "page": 0.6, "chart": 0.8, "clip": 0.5, "note": 1.0, "mixed": 0.7, "portrait": 1.0}
+DOCUMENT_MARKER = "<Document"
+"""What follows the query in the reranking prompt, as far as its tokens never depend on what stands around it."""
+SHARE = {
+    "names": 1.0,
+    "scene": 1.0,
+    "page": 0.6,
+    "chart": 0.8,
+    "clip": 0.5,
+    "note": 1.0,
+    "mixed": 0.7,
+    "portrait": 0.5,
+    "label": 0.5,
+}
 """Pairs of a batch by kind, so that batches cost about the same."""
 ALL_KINDS = {"scene": 4, "page": 3, "chart": 1, "clip": 2, "note": 1}
 
 
 def _pairs(rng: random.Random, stage: Stage, kind: str, size: int) -> list[world.Pair]:
     """Training pairs of one kind, English or in mixed languages."""
-    if kind == "portrait":
-        return [_portrait(rng) for _ in range(size)]
+    if kind in EASIEST:
+        return [EASIEST[kind](rng) for _ in range(size)]
     kinds = ALL_KINDS if kind == "mixed" else {kind: 1}
     mixes = [
         world.Mix(kinds=kinds, levels=stage.levels, negatives=1, language=language, mixed=float(kind == "mixed"))
@@ -192,10 +212,98 @@ def _portrait(rng: random.Random) -> world.Pair:
     return world.Pair(world.ask_by_name(object_id, kinds=("scene",)), scene, ())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A name printed on a small sheet of paper."""
+
+    object_id: str
+    language: str
+    size: int
+    face: str
+    colour: str
+
+    kind = "page"
+
+    def facts(self) -> frozenset[world.Fact]:
+        """About its object."""
+        return frozenset({("about", self.object_id)})
+
+    def compositions(self) -> tuple[world.Composition, ...]:
+        """None."""
+        return ()
+
+    def draw(self) -> np.ndarray:
+        """Pixels of shape (height, width, 3), uint8."""
+        text = called(self.object_id, self.language)
+        line = Words(8, 6, text, self.size, self.face, COLOUR_VALUES[self.colour])
+        width = max(48, round(text_width(text, self.size, self.face)) + 16)
+        return paint([line], (width, self.size + 20), (255, 255, 255))
+
+    def item(self) -> Item:
+        """The sheet as an input of the model."""
+        return Item((Image(self.draw()),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A name and nothing else: the easiest text there is."""
+
+    object_id: str
+    language: str
+
+    kind = "note"
+
+    def facts(self) -> frozenset[world.Fact]:
+        """About its object."""
+        return frozenset({("about", self.object_id)})
+
+    def compositions(self) -> tuple[world.Composition, ...]:
+        """None."""
+        return ()
+
+    def draw(self) -> str:
+        """The name."""
+        return called(self.object_id, self.language)
+
+    def item(self) -> Item:
+        """The name as an input of the model."""
+        return Item((Text(self.draw()),))
+
+
+def _word(rng: random.Random) -> world.Pair:
+    """An object by name in two languages, either English in three of ten."""
+    one, other = ("en" if rng.random() < 0.3 else rng.choice(world.languages()) for _ in range(2))
+    object_id = rng.choice(SUBJECTS)
+    query = world.ask_by_name(object_id, one, kinds=("note",))
+    return world.Pair(query, Word(object_id=object_id, language=other), ())
+
+
+def _label(rng: random.Random) -> world.Pair:
+    """A printed name, English in half of them, and its object: the easiest page there is."""
+    language = "en" if rng.random() < 0.5 else rng.choice(PAGE_LANGUAGES)
+    sheet = Label(
+        object_id=rng.choice(SUBJECTS),
+        language=language,
+        size=rng.randrange(14, 27),
+        face=rng.choice(("sans", "sans-bold", "serif")),
+        colour=rng.choice(("black", "red", "green", "blue", "purple", "brown")),
+    )
+    return world.Pair(world.ask_by_name(sheet.object_id, kinds=("page",)), sheet, ())
+
+
+EASIEST = {"names": _word, "portrait": _portrait, "label": _label}
+
+
 def _subject(query: world.Query) -> int:
     """The number of the only object a query asks for, or -1."""
     about = [fact[1] for fact in query.needs if fact[0] == "about"]
     return SUBJECTS.index(about[0]) if len(about) == 1 == len(query.needs) else -1
+
+
+def _one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
+    """The number of any object that is asked for or shown, or -1; their random choice teaches all of them."""
+    about = sorted(SUBJECTS.index(fact[1]) for fact in facts if fact[0] == "about" and fact[1] in SUBJECTS)
+    return rng.choice(about) if about else -1
 
 
 def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> Tensor:
@@ -214,6 +322,14 @@ def _query(query: world.Query, stage: Stage, rng: random.Random) -> Item:
 def _document(thing: world.Thing, stage: Stage) -> Item:
     """A document at the stage's resolution."""
     return replace(thing.item(), limits=Limits(max_pixels=stage.max_pixels))
+
+
+def _drawn(stages: tuple[Stage, ...], run: Span, seed: int) -> Iterator[tuple[random.Random, Stage, str]]:
+    """For each batch its randomness, stage and kind."""
+    for number, rng in _numbers(seed, run.first):
+        stage = next((one for one in stages if number < one.until * run.steps), stages[-1])
+        # The kind is the same in every process: they wait for each other, and kinds differ in cost.
+        yield rng, stage, random.Random(number).choices(list(stage.kinds), list(stage.kinds.values()))[0]
 
 
 def _numbers(seed: int, first: int) -> Iterator[tuple[int, random.Random]]:

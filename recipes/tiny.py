@@ -48,8 +48,8 @@ LIMITS = {"max_pixels": 72 * 1024, "min_frame_pixels": 36 * 1024, "max_frame_pix
 
 EMBEDDER_STAGES = (
     Stage(
-        until=0.55,
-        kinds={"names": 20, "portrait": 60, "scene": 20},
+        until=0.60,
+        kinds={"names": 10, "portrait": 42, "label": 22, "scene": 26},
         levels=(1, 0, 0),
         english=0.6,
         negatives=0,
@@ -58,8 +58,8 @@ EMBEDDER_STAGES = (
         contrast=0.0,
     ),
     Stage(
-        until=0.67,
-        kinds={"names": 12, "scene": 46, "clip": 16, "page": 20, "chart": 6},
+        until=0.72,
+        kinds={"names": 6, "label": 8, "scene": 38, "clip": 16, "page": 24, "chart": 8},
         levels=(1, 0, 0),
         english=0.6,
         negatives=0,
@@ -68,8 +68,8 @@ EMBEDDER_STAGES = (
         contrast=0.0,
     ),
     Stage(
-        until=0.82,
-        kinds={"names": 10, "scene": 38, "page": 18, "chart": 6, "clip": 12, "mixed": 16},
+        until=0.84,
+        kinds={"names": 6, "scene": 38, "page": 20, "chart": 8, "clip": 12, "mixed": 16},
         levels=(3, 1, 0),
         english=0.5,
         negatives=0.1,
@@ -79,7 +79,7 @@ EMBEDDER_STAGES = (
     ),
     Stage(
         until=1.0,
-        kinds={"names": 6, "scene": 28, "page": 18, "chart": 8, "clip": 14, "note": 4, "mixed": 22},
+        kinds={"names": 4, "scene": 30, "page": 18, "chart": 8, "clip": 14, "note": 4, "mixed": 22},
         levels=(1, 1, 1),
         english=0.5,
         negatives=0.4,
@@ -87,14 +87,37 @@ EMBEDDER_STAGES = (
         prototypes=0.3,
     ),
 )
-RERANKER_STAGE = Stage(
-    until=1.0,
-    kinds={"scene": 28, "page": 20, "chart": 10, "clip": 16, "note": 6, "mixed": 20},
-    levels=(1, 1, 2),
-    english=0.5,
-    negatives=1,
-    max_pixels=72 * 1024,
+RERANKER_STAGES = (
+    Stage(
+        until=0.35,
+        kinds={"names": 25, "portrait": 40, "label": 15, "scene": 20},
+        levels=(1, 0, 0),
+        english=0.6,
+        negatives=0,
+        max_pixels=16 * 1024,
+        prototypes=0.5,
+    ),
+    Stage(
+        until=0.65,
+        kinds={"names": 12, "portrait": 8, "scene": 40, "page": 16, "chart": 6, "clip": 12, "note": 6},
+        levels=(2, 1, 0),
+        english=0.5,
+        negatives=0.3,
+        max_pixels=36 * 1024,
+        prototypes=0.3,
+    ),
+    Stage(
+        until=1.0,
+        kinds={"names": 4, "scene": 32, "page": 18, "chart": 8, "clip": 14, "note": 6, "mixed": 18},
+        levels=(1, 1, 1),
+        english=0.5,
+        negatives=0.7,
+        max_pixels=60 * 1024,
+        prototypes=0.1,
+    ),
 )
+CONCEPT_LAYER = 2
+"""The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
 
 
 def config(tokenizer: Tokenizer) -> ModelConfig:
@@ -181,11 +204,13 @@ class Run:
 def embedder(run: Run) -> None:
     """InfoNCE from random weights, easy pairs first."""
     folder = run.folder / "embedder"
-    if run.start:
-        copy_tokenizer(run.start, folder)  # learnt anew it could differ, and its ids are the weights' rows
-    else:
-        write_tokenizer(folder, vocab=VOCAB, append_end=True, queries=run.texts)
-    _write_limits(folder)
+    if _is_first():
+        if run.start:
+            copy_tokenizer(run.start, folder)  # learnt anew it could differ, and its ids are the weights' rows
+        else:
+            write_tokenizer(folder, vocab=VOCAB, append_end=True, queries=run.texts)
+        _write_limits(folder)
+    _wait_for_others()
     processor = load_processor(folder, LoadOptions(), 8192)
     if run.start:
         model = load_backbone(run.start, dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
@@ -230,23 +255,39 @@ def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torc
 
 
 def reranker(run: Run) -> None:
-    """Yes or no, from the embedder's weights."""
+    """Yes or no, from the embedder's weights, which judge nothing yet.
+
+    From yes and no alone it learns little but how often the answer is yes. So half-way up, where query and document
+    end, it must also name an object of each (`prototype_loss`): what is left to the upper layers is to compare.
+    """
     folder = run.folder / "reranker"
-    _copy_tokenizer(run.folder / "embedder", folder)
-    _write_limits(folder)
-    model = load_backbone(run.folder / "embedder", dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
+    source = run.start or run.folder / "embedder"
+    if _is_first():
+        _copy_tokenizer(source, folder)
+        _write_limits(folder)
+    _wait_for_others()
+    model = load_backbone(source, dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
     processor = load_processor(folder, LoadOptions(), 10_240)
     yes, no = processor.tokenizer.yes_no_ids()
+    prototypes = _prototypes(model, processor, from_names=True)
+    states: list[Tensor] = []
+    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out))
 
     def loss(batch: JudgedBatch) -> Tensor:
-        """Cross-entropy of yes and no."""
+        """Cross-entropy of yes and no, and prototypes of the objects half-way up."""
         head = model.language_model.embed_tokens.weight
         hidden = model(batch.packed, batch.packed.last_index, ATTENTION)
-        return yes_no(yes_no_logit(hidden, (head[yes] - head[no]).float()), batch.labels)
+        judged = yes_no(yes_no_logit(hidden, (head[yes] - head[no]).float()), batch.labels)
+        concepts = pooled_embedding(model.language_model.norm(states.pop()[batch.ends.flatten()]))
+        named = prototype_loss(concepts, batch.subjects.flatten(), prototypes.weight, PROTOTYPE_TEMPERATURE)
+        return judged + batch.stage.prototypes * named
 
-    data = Judged(processor, RERANKER_STAGE, run.size, run.seed)
-    options = TrainOptions(steps=run.steps, learning_rate=6e-4, warmup_steps=60, max_seconds=run.minutes * 60)
-    _run(model, model, batches(data, run.workers), loss, options, folder)
+    data = Judged(processor, RERANKER_STAGES, run, run.seed)
+    options = TrainOptions(
+        steps=run.steps, first=run.first, learning_rate=8e-4, warmup_steps=30, max_seconds=run.minutes * 60
+    )
+    learning = torch.nn.ModuleList([model, prototypes])
+    _run(model, learning, batches(data, run.workers), loss, options, folder)
 
 
 def export(run: Run, models: Path = Path("models")) -> None:
@@ -255,6 +296,17 @@ def export(run: Run, models: Path = Path("models")) -> None:
     Embedder.load(run.folder / "embedder").save(models / hub.TINY["embedding"], **options)
     if (run.folder / "reranker").is_dir():
         Reranker.load(run.folder / "reranker").save(models / hub.TINY["reranking"], **options)
+
+
+def _is_first() -> bool:
+    """True in the process that writes files."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def _wait_for_others() -> None:
+    """Until every process is here."""
+    if distributed.is_initialized():
+        distributed.barrier()
 
 
 def _run(
@@ -266,7 +318,7 @@ def _run(
     folder: Path,
 ) -> None:
     """Train what is learning; the first process logs every step and saves the model every 200."""
-    if distributed.is_initialized() and distributed.get_rank():
+    if not _is_first():
         train(learning, data, loss, options, lambda report: None)
         return
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:

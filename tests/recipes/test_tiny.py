@@ -1,11 +1,14 @@
 """The recipe of the bundled pair, in miniature: every stage runs, learns, and leaves a pair that the engine loads."""
 
+import itertools
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from anyseek import world
 from anyseek.engine import Embedder, Reranker
@@ -27,7 +30,7 @@ def test_every_stage_ran_and_was_logged(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "embedder" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(6))
     assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in lines)
-    assert {line["kind"] for line in lines} <= {*streams.SHARE, "names"}
+    assert {line["kind"] for line in lines} <= set(streams.SHARE)
 
 
 def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Path) -> None:
@@ -57,8 +60,29 @@ def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
     batch = next(iter(streams.Contrastive(processor, tiny.EMBEDDER_STAGES[-1:], miniature, seed=3)))
     assert batch.allowed.shape == (batch.queries, len(batch.packed.lengths) - batch.queries)
     assert not batch.allowed.diagonal().any() and batch.allowed.any()
-    judged = next(iter(streams.Judged(Reranker.load(run / "reranker").processor, tiny.RERANKER_STAGE, 6, seed=3)))
-    assert set(judged.labels.tolist()) == {0.0, 1.0} and len(judged.labels) == len(judged.packed.lengths)
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_judged_pairs_hold_both_answers_and_know_where_query_and_document_end(run: Path, stage: int) -> None:
+    """Labels of every kind of document; the marks lie in their own prompt, query before document."""
+    processor = Reranker.load(run / "reranker").processor
+    miniature = tiny.Run(folder=run, minutes=1, steps=10, size=6)
+    stream = iter(streams.Judged(processor, tiny.RERANKER_STAGES[stage : stage + 1], miniature, seed=3))
+    for batch in itertools.islice(stream, 12):
+        assert set(batch.labels.tolist()) == {0.0, 1.0} and len(batch.labels) == len(batch.packed.lengths)
+        stops = torch.tensor(batch.packed.lengths).cumsum(0)
+        query, document = batch.ends
+        assert (query < document).all() and (document < stops).all() and (query[1:] >= stops[:-1]).all()
+        assert (batch.subjects[1] >= 0).all()
+
+
+def test_the_easiest_things_are_about_what_they_show() -> None:
+    """A portrait, a printed name and a word answer their query, and every one of them can be drawn."""
+    rng = random.Random(4)
+    for make in streams.EASIEST.values():
+        for _ in range(20):
+            pair = make(rng)
+            assert pair.query.matches(pair.positive) and len(pair.positive.draw())
 
 
 def test_training_never_draws_what_is_held_out() -> None:
