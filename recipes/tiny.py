@@ -269,7 +269,8 @@ def reranker(run: Run) -> None:
     model = load_backbone(source, dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
     processor = load_processor(folder, LoadOptions(), 10_240)
     yes, no = processor.tokenizer.yes_no_ids()
-    prototypes = _prototypes(model, processor, from_names=True)
+    # Names become vectors under the embedder's prompt, which ends with a token that the reranker's has not.
+    prototypes = _prototypes(model, load_processor(source, LoadOptions(), 8192), from_names=True)
     states: list[Tensor] = []
     model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out))
 
