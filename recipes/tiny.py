@@ -285,7 +285,7 @@ def reranker(run: Run) -> None:
 
     data = Judged(processor, RERANKER_STAGES, run, run.seed)
     options = TrainOptions(
-        steps=run.steps, first=run.first, learning_rate=8e-4, warmup_steps=30, max_seconds=run.minutes * 60
+        steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
     )
     learning = torch.nn.ModuleList([model, prototypes])
     _run(model, learning, batches(data, run.workers), loss, options, folder)
