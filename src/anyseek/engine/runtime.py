@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from anyseek.engine.features import CacheOptions
 from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
@@ -18,6 +20,7 @@ from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 __all__ = [
     "LIMITS_FILE",
     "LoadOptions",
+    "default_workers",
     "load_processor",
     "load_runtime",
     "own_limits",
@@ -43,6 +46,8 @@ class LoadOptions:
         media: which sources are read, and how large they may be.
         parse_special: whether special tokens written in user text count as such (the reference's way).
         shrink: lower resolution rather than raise when vision is over the token limit.
+        caches: what is kept from batch to batch and call to call.
+        workers: threads that open and decode; None takes one per core, at most 16.
     """
 
     device: str = "auto"
@@ -52,6 +57,19 @@ class LoadOptions:
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
     shrink: bool = True
+    caches: CacheOptions = CacheOptions()
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for no workers."""
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"workers must be at least 1 (got {self.workers})")
+
+
+def default_workers() -> int:
+    """One thread per core that this process may use, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, cores)
 
 
 def resolve_device(device: str) -> torch.device:
