@@ -81,7 +81,8 @@ class Compute:
         self._weights = state
         self.prefixes.clear()
         # A cache of its own needs no proof that towers are equal, only another name after a change.
-        self._tower = tower_identity(self.backbone.visual) if self._is_shared else os.urandom(16)
+        tower = self.backbone.visual
+        self._tower = tower_identity(tower) if self._is_shared and tower else os.urandom(16)
 
     @property
     def device(self) -> torch.device:

@@ -46,6 +46,8 @@ class LoadOptions:
         media: which sources are read, and how large they may be.
         parse_special: whether special tokens written in user text count as such (the reference's way).
         shrink: lower resolution rather than raise when vision is over the token limit.
+        vision: whether the vision tower is loaded; without it pictures, pages and videos are refused, and text needs
+            less memory.
         caches: what is kept from batch to batch and call to call.
         workers: threads that open and decode; None takes one per core, at most 16.
     """
@@ -57,6 +59,7 @@ class LoadOptions:
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
     shrink: bool = True
+    vision: bool = True
     caches: CacheOptions = CacheOptions()
     workers: int | None = None
 
@@ -115,7 +118,7 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[B
     device = resolve_device(options.device)
     resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
     processor = load_processor(folder, options, max_tokens)
-    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device)
+    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device, vision=options.vision)
     if processor.tokenizer.size > backbone.config.text.vocab_size:
         raise CheckpointError(
             f"{folder}: tokenizer.json has ids up to {processor.tokenizer.size - 1}, "
@@ -138,6 +141,7 @@ def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Proce
         media=options.media,
         parse_special=options.parse_special,
         shrink=options.shrink,
+        vision=options.vision,
     )
     return Processor(Tokenizer(folder), chosen)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anyseek.batch import Block, PackedBatch, Past
+from anyseek.errors import ConfigError
 from anyseek.model.config import ModelConfig
 from anyseek.model.text import Deepstack, Sight, TextTower
 from anyseek.model.vision import VisionTower
@@ -21,11 +22,11 @@ __all__ = ["Backbone", "pooled_embedding", "yes_no_logit"]
 class Backbone(nn.Module):
     """The Qwen3-VL model without an output head; parameter names are the published ones less their `model.`."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Make both towers."""
+    def __init__(self, config: ModelConfig, *, vision: bool = True) -> None:
+        """Make both towers, or the text tower alone."""
         super().__init__()
         self.config = config
-        self.visual = VisionTower(config.vision)
+        self.visual = VisionTower(config.vision) if vision else None
         self.language_model = TextTower(config.text)
 
     def forward(
@@ -61,6 +62,8 @@ class Backbone(nn.Module):
 
         The vision tower sees no text, so that they serve any prompt.
         """
+        if self.visual is None:
+            raise ConfigError("this model was loaded without its vision tower; load it with vision=True")
         final, deepstack = self.visual(patches, grids, backend)
         return torch.stack([final, *deepstack], dim=1)
 

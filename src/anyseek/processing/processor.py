@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anyseek.batch import Sample
-from anyseek.errors import LimitError
+from anyseek.errors import InputError, LimitError
 from anyseek.items import Item, Limits
 from anyseek.media import MediaOptions, load_image, read_frames, render_page
 from anyseek.processing import pixels, template
@@ -35,6 +35,7 @@ class ProcessorOptions:
         parse_special: special tokens written out in user text become special tokens, as in the reference; turn this off
             for text from strangers, who could forge a turn.
         shrink: lower the resolution when vision alone is over max_tokens (with a log line), rather than raise.
+        vision: whether the model sees; one that was loaded without its vision tower does not.
     """
 
     max_tokens: int
@@ -42,6 +43,7 @@ class ProcessorOptions:
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
     shrink: bool = True
+    vision: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,8 @@ class Processor:
     def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> Prepared:
         """Choose sizes and ids so that the prompt fits: text is cut from its end, then vision is made smaller."""
         limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
+        if not self.options.vision and any(isinstance(piece, Vision) for piece in pieces):
+            raise InputError("this model was loaded for text only; load it with vision=True to give it pictures")
         visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
         prompt = self._assemble(pieces, visuals)
         if len(prompt.ids) <= limit:
