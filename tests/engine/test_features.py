@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,14 @@ def test_any_number_of_workers(embedder: Embedder, shown: list[Any], workers: in
     found = engine.encode([*shown, 7, Image("gone.png")], on_error="collect", batch_tokens=64)
     assert sorted(found.errors) == [len(shown), len(shown) + 1]
     assert np.abs(found.vectors[: len(shown)] - single).max() < SAME
+
+
+def test_threads_may_share_a_model(embedder: Embedder, shown: list[Any]) -> None:
+    """Calls at the same time give what calls one after the other give, with caches too small for all of them."""
+    engine = fresh(embedder, feature_bytes=100_000, prefix_bytes=100_000)
+    single = np.stack([engine.encode([one])[0] for one in shown])
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda seed: engine.encode(random.Random(seed).sample(shown, len(shown))), range(12)))
+    for seed, vectors in enumerate(found):
+        order = random.Random(seed).sample(range(len(shown)), len(shown))
+        assert np.abs(vectors - single[order]).max() < SAME

@@ -8,6 +8,7 @@ what is left of each row ──────────────────�
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -56,7 +57,7 @@ class Seen:
 
 
 class Compute:
-    """A model with its caches; computes chunks, one at a time."""
+    """A model with its caches; computes chunks, one at a time, whichever thread they come from."""
 
     def __init__(self, backbone: Backbone, attention: str, caches: CacheOptions) -> None:
         """Run `backbone` with this attention backend."""
@@ -66,12 +67,14 @@ class Compute:
         self.features = caches.shared or FeatureCache(caches.feature_bytes, caches.host_feature_bytes)
         self._is_shared = caches.shared is not None
         self._weights = self._tower = b""
+        self._lock = threading.RLock()
         self._budget: int | None = None  # what was found to fit, once a larger batch did not
 
     def knows(self, identity: bytes) -> bool:
         """Whether the features of something shown are kept, so that it need not be decoded."""
-        self._check_weights()
-        return self._tower + identity in self.features
+        with self._lock:
+            self._check_weights()
+            return self._tower + identity in self.features
 
     def _check_weights(self) -> None:
         """Forget what other weights gave: a model may be trained between two calls."""
@@ -104,6 +107,11 @@ class Compute:
         Raises:
             CapacityError: a single row does not fit into memory.
         """
+        with self._lock:
+            return self._run(rows, shown, batch_tokens)
+
+    def _run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen], batch_tokens: int) -> Tensor:
+        """`run`, by one thread at a time."""
         self._check_weights()
         features = self._see(rows, shown, batch_tokens)
         nodes, last = self._tree(rows)
