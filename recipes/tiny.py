@@ -221,7 +221,7 @@ def embedder(run: Run) -> None:
 
     def loss(batch: ContrastiveBatch) -> Tensor:
         """Prototypes of the objects, and InfoNCE of the packed queries and documents once those have formed."""
-        vectors = pooled_embedding(model(batch.packed, batch.packed.last_index, ATTENTION))
+        vectors = pooled_embedding(model(batch.packed, last=True, backend=ATTENTION))
         start = prototype_loss(vectors[: len(batch.subjects)], batch.subjects, prototypes.weight, PROTOTYPE_TEMPERATURE)
         if not batch.stage.contrast:
             return start
@@ -247,7 +247,7 @@ def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torc
         with torch.no_grad():
             packed = pack(samples)
             return torch.nn.Embedding.from_pretrained(
-                pooled_embedding(model(packed, packed.last_index, ATTENTION)), freeze=False
+                pooled_embedding(model(packed, last=True, backend=ATTENTION)), freeze=False
             )
     width = model.config.text.hidden_size
     directions = torch.randn(len(SUBJECTS), width, generator=torch.Generator().manual_seed(0)) * width**-0.5
@@ -277,7 +277,7 @@ def reranker(run: Run) -> None:
     def loss(batch: JudgedBatch) -> Tensor:
         """Cross-entropy of yes and no, and prototypes of the objects half-way up."""
         head = model.language_model.embed_tokens.weight
-        hidden = model(batch.packed, batch.packed.last_index, ATTENTION)
+        hidden = model(batch.packed, last=True, backend=ATTENTION)
         judged = yes_no(yes_no_logit(hidden, (head[yes] - head[no]).float()), batch.labels)
         concepts = pooled_embedding(model.language_model.norm(states.pop()[batch.ends.flatten()]))
         named = prototype_loss(concepts, batch.subjects.flatten(), prototypes.weight, PROTOTYPE_TEMPERATURE)

@@ -66,6 +66,8 @@ MANY_PARAMETERS = {
     "engine/embedder.py:Embedder.encode": "sentence-transformers' signature",
     "engine/embedder.py:Embedder.encode_query": "sentence-transformers' signature",
     "engine/embedder.py:Embedder.encode_document": "sentence-transformers' signature",
+    "engine/reranker.py:Reranker.__init__": "the parts of a loaded model, then keyword-only options",
+    "ops/attention.py:attention": "a kernel's tensors and how they are laid out",
     "engine/reranker.py:Reranker.load": "the options of sentence-transformers' constructor, keyword-only",
     "engine/reranker.py:Reranker.rank": "sentence-transformers' signature",
     "engine/reranker.py:Reranker.predict": "sentence-transformers' signature",

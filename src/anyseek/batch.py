@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["PackedBatch", "Sample", "pack", "unpack"]
+__all__ = ["Block", "PackedBatch", "Past", "Sample", "pack", "unpack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,18 @@ class Sample:
     def num_patches(self) -> int:
         """Number of vision patches."""
         return self.patches.shape[0]
+
+    def cut(self, start: int, stop: int) -> "Sample":
+        """The tokens from `start` to before `stop`, at their positions, without patches."""
+        inside = self.visual_index[(self.visual_index >= start) & (self.visual_index < stop)]
+        return replace(
+            self,
+            token_ids=self.token_ids[start:stop],
+            position_ids=self.position_ids[:, start:stop],
+            patches=self.patches[:0],
+            grids=self.grids[:0],
+            visual_index=inside - start,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +93,33 @@ class PackedBatch:
             f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
         }
         return replace(self, **moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Keys and values of a run of tokens in every layer, computed once for all sequences that begin with it.
+
+    Attributes:
+        keys: per layer `(tokens, kv_heads, head_dim)`, already rotated to their positions.
+        values: likewise.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the run."""
+        return self.keys[0].shape[0]
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory it takes."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (*self.keys, *self.values))
+
+
+Past = tuple[tuple[Block, ...], ...]
+"""For each sequence of a batch the blocks that stand before it, in their order."""
 
 
 def pack(samples: Sequence[Sample]) -> PackedBatch:

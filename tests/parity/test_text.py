@@ -9,6 +9,7 @@ from torch import Tensor
 
 from anyseek.batch import Sample, pack
 from anyseek.model import yes_no_logit
+from anyseek.model.text import Sight
 from anyseek.ops import interleaved_rotary_tables
 from anyseek.processing.processor import _position_ids
 from tests.parity.conftest import END, IMAGE, START, VIDEO, Twins, draw, gap, pixels, scaled
@@ -102,7 +103,7 @@ def test_layer(twins: Twins, backend: str) -> None:
     expected = twins.theirs.language_model.layers[0](
         x[None], position_embeddings=(rotary[0][None, :, 0], rotary[1][None, :, 0]), attention_mask=mask
     )
-    assert gap(twins.ours.language_model.layers[0](x, rotary, [17], backend), expected[0]) < LAYER
+    assert gap(twins.ours.language_model.layers[0](x, rotary, Sight((17,), backend), 0)[0], expected[0]) < LAYER
 
 
 def test_tower(twins: Twins) -> None:
@@ -114,7 +115,7 @@ def test_tower(twins: Twins) -> None:
     index = torch.tensor([3, 4, 5, 9, 10])
     deepstack = [draw(seed, 5, config.text.hidden_size) for seed in range(len(config.vision.deepstack_visual_indexes))]
     states = twins.ours.language_model.embed_tokens(ids)
-    ours = twins.ours.language_model(states, positions, [23], (index, deepstack))
+    ours = twins.ours.language_model(states, positions, Sight((23,)), (index, deepstack))
     theirs = twins.theirs.language_model(
         inputs_embeds=states[None],
         position_ids=positions[:, None],
@@ -140,7 +141,7 @@ def test_packed_model(twins: Twins) -> None:
     conversations = [mix(seed) for seed in SEEDS]
     samples = [sample_of(conversation, seed) for seed, conversation in enumerate(conversations)]
     batch = pack(samples)
-    ours = twins.ours(batch, batch.last_index)
+    ours = twins.ours(batch, last=True)
     for row, sample, conversation in zip(ours, samples, conversations, strict=True):
         theirs = twins.theirs.model(**reference_inputs(sample, conversation)).last_hidden_state[0, -1]
         assert gap(row, theirs) < MODEL
@@ -150,10 +151,10 @@ def test_model_is_not_blind(twins: Twins) -> None:
     """The tolerance would notice: another pixel, another deepstack order, another position."""
     sample = sample_of(mix(SEEDS[0]), 0)
     batch = pack([sample])
-    states = twins.ours(batch, batch.last_index)
+    states = twins.ours(batch, last=True)
     changes = {"patches": 255 - batch.patches, "position_ids": batch.position_ids.flip(0)}
     for name, value in changes.items():
-        other = twins.ours(pack([_changed(sample, name, value)]), batch.last_index)
+        other = twins.ours(pack([_changed(sample, name, value)]), last=True)
         assert gap(other, states) > 10 * MODEL, name
 
 
@@ -169,7 +170,7 @@ def test_score(twins: Twins) -> None:
         sample = sample_of(conversation, seed)
         batch = pack([sample])
         logits = twins.theirs(**reference_inputs(sample, conversation)).logits[0, -1]
-        ours = yes_no_logit(twins.ours(batch, batch.last_index), head[yes] - head[no])
+        ours = yes_no_logit(twins.ours(batch, last=True), head[yes] - head[no])
         assert gap(ours[0], logits[yes] - logits[no]) < SCORE
 
 
@@ -181,6 +182,6 @@ def test_bf16_is_near(twins: Twins) -> None:
         low_inputs = {k: v.bfloat16() if v.is_floating_point() else v for k, v in inputs.items()}
         theirs = low.theirs.model(**low_inputs).last_hidden_state[0, -1].float()
         batch = pack([sample])
-        ours, exact = low.ours(batch, batch.last_index)[0].float(), twins.ours(batch, batch.last_index)[0]
+        ours, exact = low.ours(batch, last=True)[0].float(), twins.ours(batch, last=True)[0]
         for other in (theirs, exact):
             assert torch.cosine_similarity(ours, other, dim=0) > BF16_COSINE

@@ -1,15 +1,19 @@
 """The Embedder: items to vectors, with sentence-transformers' words."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from anyseek import vectors
-from anyseek.engine.runner import Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.engine.compute import Compute
+from anyseek.engine.features import CacheOptions
+from anyseek.engine.runner import WINDOW, Job, OnError, Runner, RunOptions
+from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
@@ -21,6 +25,7 @@ from anyseek.vectors import Precision
 __all__ = ["Embedder", "Encoded"]
 
 MAX_TOKENS = 8192
+FLOATS = ("float32", "float16")
 QUERY_INSTRUCTION = "Retrieve images or text relevant to the user's query."
 
 
@@ -56,13 +61,21 @@ class Embedder:
     """
 
     def __init__(
-        self, backbone: Backbone, processor: Processor, attention: str = "auto", source: Path | None = None
+        self,
+        backbone: Backbone,
+        processor: Processor,
+        attention: str = "auto",
+        source: Path | None = None,
+        *,
+        caches: CacheOptions = CacheOptions(),
+        workers: int | None = None,
     ) -> None:
         """Join a loaded model and its processor, from folder `source`; most callers use `load`."""
         self.backbone = backbone
         self.processor = processor
-        self.attention = attention
         self.source = source
+        self.workers = workers or default_workers()
+        self._runner = Runner(Compute(backbone, attention, caches), processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Embedder":
@@ -70,7 +83,7 @@ class Embedder:
 
         Args:
             name: a folder, a hub name that is on this machine, `2b`, `8b`, or `tiny`.
-            **options: fields of `LoadOptions`: device, dtype, attention, limits, media, parse_special, shrink.
+            **options: fields of `LoadOptions`.
 
         Raises:
             CheckpointError: not on this machine (the message says how to get it), or not a fitting folder.
@@ -78,7 +91,7 @@ class Embedder:
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "embedding")
         backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
-        return cls(backbone, processor, chosen.attention, folder)
+        return cls(backbone, processor, chosen.attention, folder, caches=chosen.caches, workers=chosen.workers)
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
         """Write a folder that this project, transformers, sentence-transformers and vLLM load.
@@ -150,8 +163,8 @@ class Embedder:
         """Vectors of inputs, in their order.
 
         Args:
-            inputs: a list of what `Item.of` takes (str is text, Path a file of any kind, dictionary, picture, Item, or
-                a list of parts), or one such input.
+            inputs: a list or iterator of what `Item.of` takes (str is text, Path a file of any kind, dictionary,
+                picture, Item, or a list of parts), or one such input.
             instruction: for items without their own.
             truncate_dim: leading numbers kept, renormalised.
             normalize_embeddings: scale to length 1.
@@ -167,28 +180,52 @@ class Embedder:
         Raises:
             InputError: an item is bad and `on_error` is `raise`; the message names it.
         """
-        single = not isinstance(inputs, (list, tuple))
-        jobs = [
-            self._job(f"items[{row}]", value, instruction) for row, value in enumerate([inputs] if single else inputs)
-        ]
+        single = not isinstance(inputs, (list, tuple, Iterator))
+        finish = partial(
+            vectors.finish,
+            truncate_dim=truncate_dim,
+            normalize_embeddings=normalize_embeddings,
+            precision=precision,
+        )
         options = RunOptions(
-            attention=self.attention,
             batch_tokens=batch_tokens,
             on_error=on_error,
             show_progress_bar=show_progress_bar,
             title="embed",
+            workers=self.workers,
+            total=None if isinstance(inputs, Iterator) else 1 if single else len(inputs),
         )
-        outcome = Runner(self.backbone, self.processor).run(jobs, options)
-        hidden = outcome.hidden.numpy()
-        if precision not in ("float32", "float16"):
-            hidden = np.nan_to_num(hidden)
-        finished = vectors.finish(
-            hidden, truncate_dim=truncate_dim, normalize_embeddings=normalize_embeddings, precision=precision
-        )
+        windows = [finish(np.zeros((0, self.dim), np.float32))]
+        errors: dict[int, InputError] = {}
+        done = 0
+        for outcome in self._runner.run(self._jobs([inputs] if single else inputs, instruction), options):
+            hidden = outcome.hidden.numpy()
+            windows.append(finish(hidden if precision in FLOATS else np.nan_to_num(hidden)))
+            errors |= {done + row: error for row, error in outcome.errors.items()}
+            done += len(hidden)
+        finished = np.concatenate(windows)
         if on_error == "collect":
-            return Encoded(finished, outcome.errors)
+            return Encoded(finished, errors)
         alone: np.ndarray = finished[0] if single else finished
         return alone
+
+    def encode_stream(self, inputs: Iterable[Any], *, window: int = WINDOW, **options: Any) -> Iterator[Any]:
+        """`encode` for any number of inputs: what it gives for each `window` of them, one after the other.
+
+        Memory does not grow with their number. Stop whenever you like: what has not begun is not computed.
+
+        Args:
+            inputs: may be a generator; it is read a window at a time.
+            window: inputs in one array.
+            **options: of `encode`.
+
+        Yields:
+            `(window, dim)`, the last one shorter; with `on_error="collect"` an `Encoded` whose errors are numbered
+            inside the window.
+        """
+        waiting = iter(inputs)
+        while chosen := list(islice(waiting, window)):
+            yield self.encode(chosen, **options)
 
     @overload
     def encode_query(
@@ -224,13 +261,16 @@ class Embedder:
         """What encoding one input costs, told from headers before anything is decoded."""
         return self.processor.plan(_instructed(Item.of(value), instruction))
 
-    def _job(self, place: str, value: Any, instruction: str | None) -> Job | InputError:
-        """One row of a call."""
-        try:
-            item = _instructed(Item.of(value), instruction)
-        except InputError as error:
-            return error.at(place)
-        return Job(place, partial(self.processor.prepare, item))
+    def _jobs(self, inputs: Iterable[Any], instruction: str | None) -> Iterator[Job | InputError]:
+        """The rows of a call, made as they are wanted."""
+        for row, value in enumerate(inputs):
+            place = f"items[{row}]"
+            try:
+                item = _instructed(Item.of(value), instruction)
+            except InputError as error:
+                yield error.at(place)
+            else:
+                yield Job(place, partial(self.processor.prepare, item))
 
 
 def _instructed(item: Item, instruction: str | None) -> Item:

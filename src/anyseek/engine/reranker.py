@@ -1,6 +1,6 @@
 """The Reranker: reads query and document together and says how likely the document answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anyseek.engine.compute import Compute
+from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LoadOptions, load_runtime
+from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import ConfigError, InputError
 from anyseek.items import Item
@@ -55,13 +57,17 @@ class Reranker:
         score_row: Tensor,
         attention: str = "auto",
         source: Path | None = None,
+        *,
+        caches: CacheOptions = CacheOptions(),
+        workers: int | None = None,
     ) -> None:
         """Join a loaded model, its processor and its score row `(hidden,)`, from `source`; most callers use `load`."""
         self.backbone = backbone
         self.processor = processor
         self.score_row = score_row.float().cpu()
-        self.attention = attention
         self.source = source
+        self.workers = workers or default_workers()
+        self._runner = Runner(Compute(backbone, attention, caches), processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Reranker":
@@ -77,8 +83,15 @@ class Reranker:
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "reranking")
         backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
+        score_row = load_score_row(folder, *processor.tokenizer.yes_no_ids())
         return cls(
-            backbone, processor, load_score_row(folder, *processor.tokenizer.yes_no_ids()), chosen.attention, folder
+            backbone,
+            processor,
+            score_row,
+            chosen.attention,
+            folder,
+            caches=chosen.caches,
+            workers=chosen.workers,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
@@ -106,7 +119,7 @@ class Reranker:
     @overload
     def predict(
         self,
-        pairs: Sequence[tuple[Any, Any]],
+        pairs: Iterable[tuple[Any, Any]],
         *,
         instruction: str | None = None,
         activation: str = "sigmoid",
@@ -118,7 +131,7 @@ class Reranker:
     @overload
     def predict(
         self,
-        pairs: Sequence[tuple[Any, Any]],
+        pairs: Iterable[tuple[Any, Any]],
         *,
         instruction: str | None = None,
         activation: str = "sigmoid",
@@ -129,7 +142,7 @@ class Reranker:
 
     def predict(
         self,
-        pairs: Sequence[tuple[Any, Any]],
+        pairs: Iterable[tuple[Any, Any]],
         *,
         instruction: str | None = None,
         activation: str = "sigmoid",
@@ -155,18 +168,25 @@ class Reranker:
         """
         if activation not in ("sigmoid", "none"):
             raise ConfigError(f"activation must be 'sigmoid' or 'none' (got {activation!r})")
-        jobs = [self._job(f"pairs[{row}]", pair, instruction) for row, pair in enumerate(pairs)]
+        jobs = (self._job(f"pairs[{row}]", pair, instruction) for row, pair in enumerate(pairs))
         options = RunOptions(
-            attention=self.attention,
             batch_tokens=batch_tokens,
             on_error=on_error,
             show_progress_bar=show_progress_bar,
             title="rerank",
+            workers=self.workers,
+            total=len(pairs) if isinstance(pairs, Sized) else None,
         )
-        outcome = Runner(self.backbone, self.processor).run(jobs, options)
-        logits = yes_no_logit(outcome.hidden, self.score_row)
-        scores = (torch.sigmoid(logits) if activation == "sigmoid" else logits).numpy()
-        return Scored(scores, outcome.errors) if on_error == "collect" else scores
+        logits = [torch.empty(0)]
+        errors: dict[int, InputError] = {}
+        done = 0
+        for outcome in self._runner.run(jobs, options):
+            logits.append(yes_no_logit(outcome.hidden, self.score_row))
+            errors |= {done + row: error for row, error in outcome.errors.items()}
+            done += len(outcome.hidden)
+        joined = torch.cat(logits)
+        scores = (torch.sigmoid(joined) if activation == "sigmoid" else joined).numpy()
+        return Scored(scores, errors) if on_error == "collect" else scores
 
     def rank(
         self, query: Any, documents: Sequence[Any], *, top_k: int | None = None, **options: Any

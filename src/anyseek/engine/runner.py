@@ -1,26 +1,33 @@
-"""From jobs to hidden states: prepare, sort, batch by budget, decode, run, restore the order.
+"""From jobs to hidden states: prepare, put like beside like, decode ahead, compute, restore the order.
 
-A bad job costs its own row. Jobs are taken a window at a time, so that open sources and decoded pixels stay bounded
-however many there are.
+    jobs ─ window ─> prepared ─ chunks ─> decoding (threads) ─> compute ─> outcome of the window
+                                             one chunk ahead
+
+A bad job costs its own row. Jobs are taken a window at a time and chunks are bounded, so that sources, pixels and
+states in memory are too, however many jobs there are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from anyseek.batch import Sample, pack
+from anyseek.engine.compute import Compute, Row, Seen
 from anyseek.errors import ConfigError, InputError
-from anyseek.model import Backbone
-from anyseek.processing import Prepared, Processor
+from anyseek.processing import Prepared, Processor, Visual, grid_of
 
 __all__ = ["Job", "OnError", "Outcome", "RunOptions", "Runner", "check_on_error"]
 
 WINDOW = 1024
-"""Rows prepared together: enough to sort by length, few enough to hold their open sources."""
+"""Rows prepared together: enough to put like beside like, few enough to hold their open sources."""
+CHUNK = 4
+"""Batches of tokens and pixels that are decoded and computed together."""
 
 OnError = Literal["raise", "collect"]
 """What to do at a bad row: stop, or keep its error and go on."""
@@ -44,23 +51,25 @@ class RunOptions:
     """How a call is run.
 
     Attributes:
-        attention: backend, one of `ops.BACKENDS`.
-        batch_tokens: most tokens and merged patches of a packed batch; a longer input is a batch of its own.
+        batch_tokens: most tokens of a packed batch; a longer input is a batch of its own.
         on_error: `raise` at the first bad row, or `collect` errors and go on.
         show_progress_bar: on stderr.
         title: of the progress bar.
+        workers: threads that open and decode.
+        total: jobs, for the progress bar; None when nobody knows.
     """
 
-    attention: str
     batch_tokens: int
     on_error: OnError
     show_progress_bar: bool
     title: str
+    workers: int
+    total: int | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave.
+    """What a window of jobs gave.
 
     Attributes:
         hidden: `(jobs, hidden)` fp32 on the CPU; NaN where a job failed.
@@ -77,65 +86,155 @@ def check_on_error(on_error: str) -> None:
         raise ConfigError(f"on_error must be 'raise' or 'collect' (got {on_error!r})")
 
 
+@dataclass(slots=True)
+class _Chunk:
+    """Rows that are computed together, their pixels on the way.
+
+    Attributes:
+        window: outcome of the window they belong to.
+        places: number in the window -> for messages.
+        prompts: likewise -> prompt.
+        identities: likewise -> of everything the prompt shows.
+        pixels: identity -> patches that are being decoded.
+        done: rows of the window that are finished with this chunk.
+        closes: whether the window is finished too.
+    """
+
+    window: Outcome
+    places: dict[int, str]
+    prompts: dict[int, Prepared]
+    identities: dict[int, list[bytes]]
+    pixels: dict[bytes, Future[Tensor]] = field(default_factory=dict)
+    done: int = 0
+    closes: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A model and the processor that feeds it."""
+    """A model that computes, and the processor that feeds it."""
 
-    backbone: Backbone
+    compute: Compute
     processor: Processor
 
-    @torch.inference_mode()
-    def run(self, jobs: Sequence[Job | InputError], options: RunOptions) -> Outcome:
-        """Last-token states of every job, in the order given.
+    def run(self, jobs: Iterable[Job | InputError], options: RunOptions) -> Iterator[Outcome]:
+        """Last-token states, a window of jobs at a time, in the order given. Closing the iterator cancels the rest.
 
         Args:
             jobs: rows; one that failed already stands as its error.
             options: how to run.
 
         Raises:
-            InputError: with `on_error="raise"`, of the first bad row.
+            InputError: with `on_error="raise"`, of a bad row.
         """
         check_on_error(options.on_error)
-        outcome = Outcome(torch.full((len(jobs), self.backbone.config.text.hidden_size), float("nan")))
-        with tqdm(total=len(jobs), desc=options.title, unit="item", disable=not options.show_progress_bar) as bar:
-            for start in range(0, len(jobs), WINDOW):
-                window = range(start, min(start + WINDOW, len(jobs)))
-                prepared = self._prepare(jobs, window, outcome, options)
-                bar.update(len(window) - len(prepared))
-                for rows in _batches({row: _cost(one) for row, one in prepared.items()}, options.batch_tokens):
-                    self._run_batch(jobs, {row: prepared.pop(row) for row in rows}, outcome, options)
-                    bar.update(len(rows))
-        return outcome
+        pool = ThreadPoolExecutor(max_workers=options.workers, thread_name_prefix="anyseek")
+        silent = not options.show_progress_bar
+        try:
+            with tqdm(total=options.total, desc=options.title, unit="item", disable=silent) as bar:
+                for chunk in _one_ahead(self._chunks(jobs, pool, options)):
+                    self._finish(chunk, options)
+                    bar.update(chunk.done)
+                    if chunk.closes:
+                        yield chunk.window
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _prepare(
-        self, jobs: Sequence[Job | InputError], window: range, outcome: Outcome, options: RunOptions
-    ) -> dict[int, Prepared]:
+    def _chunks(
+        self, jobs: Iterable[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions
+    ) -> Iterator[_Chunk]:
+        """Chunks in which like stands beside like, with their decoding under way; the last of a window closes it."""
+        waiting = iter(jobs)
+        while window := list(islice(waiting, WINDOW)):
+            whole = self._prepare(window, pool, options)
+            rows = sorted(whole.prompts, key=lambda row: (whole.prompts[row].ids, whole.identities[row]))
+            sizes = {row: _cost(whole.prompts[row]) for row in rows}
+            groups = list(_in_chunks(rows, sizes, CHUNK * options.batch_tokens)) or [[]]
+            bad = len(window) - len(rows)
+            for number, group in enumerate(groups):
+                chunk = _Chunk(
+                    window=whole.window,
+                    places={row: whole.places[row] for row in group},
+                    prompts={row: whole.prompts.pop(row) for row in group},
+                    identities={row: whole.identities[row] for row in group},
+                    done=len(group) + (bad if number == 0 else 0),
+                    closes=number == len(groups) - 1,
+                )
+                self._start_decoding(chunk, pool)
+                yield chunk
+
+    def _prepare(self, window: list[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions) -> _Chunk:
         """The good rows of a window, laid out."""
-        prepared = {}
-        for row in window:
-            job = jobs[row]
-            try:
-                if isinstance(job, InputError):
-                    raise job
-                prepared[row] = job.prepare()
-            except InputError as error:
-                _note(row, job, error, outcome, options)
-        return prepared
+        width = self.compute.backbone.config.text.hidden_size
+        whole = _Chunk(Outcome(torch.full((len(window), width), float("nan"))), {}, {}, {})
+        for row, (job, prepared) in enumerate(zip(window, pool.map(self._prepare_one, window), strict=True)):
+            place = job.place if isinstance(job, Job) else ""
+            if isinstance(prepared, InputError):
+                _note(whole.window, row, place, prepared, options)
+            else:
+                whole.places[row] = place
+                whole.prompts[row], whole.identities[row] = prepared
+        return whole
 
-    def _run_batch(
-        self, jobs: Sequence[Job | InputError], batch: dict[int, Prepared], outcome: Outcome, options: RunOptions
-    ) -> None:
-        """Decode and run a batch, less the rows that turn out bad."""
-        samples: dict[int, Sample] = {}
-        for row, one in batch.items():
+    def _prepare_one(self, job: Job | InputError) -> tuple[Prepared, list[bytes]] | InputError:
+        """One row laid out, and what it shows; or its error."""
+        if isinstance(job, InputError):
+            return job
+        try:
+            prepared = job.prepare()
+            return prepared, [self.processor.identity(visual) for visual in prepared.visuals]
+        except InputError as error:
+            return error
+
+    def _start_decoding(self, chunk: _Chunk, pool: ThreadPoolExecutor) -> None:
+        """Decode everything the chunk shows, once, unless its features are known."""
+        for identity, visual in _visuals(chunk):
+            if identity not in chunk.pixels and not self.compute.knows(identity):
+                chunk.pixels[identity] = pool.submit(self.processor.decode, visual)
+
+    def _finish(self, chunk: _Chunk, options: RunOptions) -> None:
+        """Take what was decoded, drop rows that turned out bad, compute the others."""
+        seen: dict[bytes, Seen] = {}
+        errors: dict[bytes, InputError] = {}
+        for identity, visual in _visuals(chunk):
+            if identity in seen or identity in errors:
+                continue
             try:
-                samples[row] = self.processor.produce(one)
+                if identity in chunk.pixels:
+                    patches = chunk.pixels.pop(identity).result()
+                elif self.compute.knows(identity):
+                    continue
+                else:  # known when decoding began, and forgotten since
+                    patches = self.processor.decode(visual)
+                seen[identity] = Seen(patches, grid_of(visual))
             except InputError as error:
-                _note(row, jobs[row], error, outcome, options)
-        if samples:
-            packed = pack(list(samples.values())).to(next(self.backbone.parameters()).device)
-            hidden = self.backbone(packed, packed.last_index, options.attention)
-            outcome.hidden[list(samples)] = hidden.float().cpu()
+                errors[identity] = error
+        good = []
+        for row, identities in chunk.identities.items():
+            failed = next((errors[identity] for identity in identities if identity in errors), None)
+            if failed is None:
+                good.append(row)
+            else:
+                _note(chunk.window, row, chunk.places[row], copy.copy(failed), options)
+        if good:
+            rows = [self._row(chunk.prompts[row], chunk.identities[row]) for row in good]
+            chunk.window.hidden[good] = self.compute.run(rows, seen, options.batch_tokens)
+
+    def _row(self, prompt: Prepared, identities: list[bytes]) -> Row:
+        """What is computed of a prompt."""
+        tokens = [_visual_tokens(visual) for visual in prompt.visuals]
+        return Row(prompt.sample, self.processor.head(prompt), tuple(zip(identities, tokens, strict=True)))
+
+
+def _visuals(chunk: _Chunk) -> Iterator[tuple[bytes, Visual]]:
+    """Everything a chunk shows, with its identity."""
+    for row, identities in chunk.identities.items():
+        yield from zip(identities, chunk.prompts[row].visuals, strict=True)
+
+
+def _visual_tokens(visual: Visual) -> int:
+    """Tokens that stand for a picture, page or video: a quarter of its patches."""
+    frames, rows, columns = grid_of(visual)
+    return frames * rows * columns // 4
 
 
 def _cost(prepared: Prepared) -> int:
@@ -144,24 +243,35 @@ def _cost(prepared: Prepared) -> int:
     return plan.tokens + plan.patches // 4
 
 
-def _batches(costs: dict[int, int], budget: int) -> Iterator[list[int]]:
-    """Rows in batches, longest first, so that a budget that is too large shows at once."""
-    batch: list[int] = []
+def _in_chunks(rows: list[int], costs: dict[int, int], budget: int) -> Iterator[list[int]]:
+    """Neighbours together, under a budget."""
+    chunk: list[int] = []
     total = 0
-    for row in sorted(costs, key=costs.__getitem__, reverse=True):
-        if batch and total + costs[row] > budget:
-            yield batch
-            batch, total = [], 0
-        batch.append(row)
+    for row in rows:
+        if chunk and total + costs[row] > budget:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(row)
         total += costs[row]
-    if batch:
-        yield batch
+    if chunk:
+        yield chunk
 
 
-def _note(row: int, job: Job | InputError, error: InputError, outcome: Outcome, options: RunOptions) -> None:
+def _one_ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+    """The same chunks, each given out when the next one has begun to decode."""
+    before: _Chunk | None = None
+    for chunk in chunks:
+        if before is not None:
+            yield before
+        before = chunk
+    if before is not None:
+        yield before
+
+
+def _note(window: Outcome, row: int, place: str, error: InputError, options: RunOptions) -> None:
     """Keep the error of a row, or raise it."""
-    if isinstance(job, Job):
-        error.at(job.place)
+    if place:
+        error.at(place)
     if options.on_error == "raise":
         raise error
-    outcome.errors[row] = error
+    window.errors[row] = error

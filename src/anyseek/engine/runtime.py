@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from anyseek.engine.features import CacheOptions
 from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
@@ -18,6 +20,7 @@ from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 __all__ = [
     "LIMITS_FILE",
     "LoadOptions",
+    "default_workers",
     "load_processor",
     "load_runtime",
     "own_limits",
@@ -43,6 +46,10 @@ class LoadOptions:
         media: which sources are read, and how large they may be.
         parse_special: whether special tokens written in user text count as such (the reference's way).
         shrink: lower resolution rather than raise when vision is over the token limit.
+        vision: whether the vision tower is loaded; without it pictures, pages and videos are refused, and text needs
+            less memory.
+        caches: what is kept from batch to batch and call to call.
+        workers: threads that open and decode; None takes one per core, at most 16.
     """
 
     device: str = "auto"
@@ -52,6 +59,20 @@ class LoadOptions:
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
     shrink: bool = True
+    vision: bool = True
+    caches: CacheOptions = CacheOptions()
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for no workers."""
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"workers must be at least 1 (got {self.workers})")
+
+
+def default_workers() -> int:
+    """One thread per core that this process may use, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, cores)
 
 
 def resolve_device(device: str) -> torch.device:
@@ -97,7 +118,7 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[B
     device = resolve_device(options.device)
     resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
     processor = load_processor(folder, options, max_tokens)
-    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device)
+    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device, vision=options.vision)
     if processor.tokenizer.size > backbone.config.text.vocab_size:
         raise CheckpointError(
             f"{folder}: tokenizer.json has ids up to {processor.tokenizer.size - 1}, "
@@ -120,6 +141,7 @@ def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Proce
         media=options.media,
         parse_special=options.parse_special,
         shrink=options.shrink,
+        vision=options.vision,
     )
     return Processor(Tokenizer(folder), chosen)
 

@@ -1,5 +1,6 @@
 """Bytes to pixels: loading with limits, pictures, videos, PDF pages and text files."""
 
+from anyseek.media.array import numbers_of
 from anyseek.media.image import Size, load_image, probe_image
 from anyseek.media.kind import Kind, sniff
 from anyseek.media.options import MediaOptions
@@ -17,6 +18,7 @@ __all__ = [
     "VideoInfo",
     "iterate_frames",
     "load_image",
+    "numbers_of",
     "open_source",
     "page_text",
     "probe_image",

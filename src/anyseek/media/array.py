@@ -8,7 +8,7 @@ from PIL import Image
 
 from anyseek.errors import InputError
 
-__all__ = ["array_size", "film_of", "is_array", "picture_of"]
+__all__ = ["array_size", "film_of", "is_array", "numbers_of", "picture_of"]
 
 CHANNELS = (1, 3, 4)
 SHAPES = "(height, width), (height, width, 1, 3 or 4) or (3, height, width)"
@@ -46,7 +46,7 @@ def picture_of(value: Any) -> Image.Image:
         InputError: another shape, type or range.
     """
     width, height = array_size(value)
-    array = _bytes(_numpy(value))
+    array = _bytes(numbers_of(value))
     if array.ndim == 3 and array.shape[2] not in CHANNELS:
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:
@@ -61,7 +61,7 @@ def film_of(value: Any) -> NDArray[np.uint8]:
     Raises:
         InputError: another shape or type, or no frames.
     """
-    array = _numpy(value)
+    array = numbers_of(value)
     if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise InputError(
             f"an array of shape {array.shape} and type {array.dtype} is no video; give (frames, height, width, 3) uint8"
@@ -69,7 +69,7 @@ def film_of(value: Any) -> NDArray[np.uint8]:
     return array
 
 
-def _numpy(value: Any) -> NDArray[Any]:
+def numbers_of(value: Any) -> NDArray[Any]:
     """A numpy array of an array or tensor; bfloat16, which numpy lacks, becomes float32."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()

@@ -4,13 +4,16 @@ patches -> vision tower -> features --+
 token ids -> embedding ---------------+-> text tower (deepstack added after layer k) -> final norm -> last token
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anyseek.batch import PackedBatch
+from anyseek.batch import Block, PackedBatch, Past
+from anyseek.errors import ConfigError
 from anyseek.model.config import ModelConfig
-from anyseek.model.text import TextTower
+from anyseek.model.text import Deepstack, Sight, TextTower
 from anyseek.model.vision import VisionTower
 
 __all__ = ["Backbone", "pooled_embedding", "yes_no_logit"]
@@ -19,33 +22,74 @@ __all__ = ["Backbone", "pooled_embedding", "yes_no_logit"]
 class Backbone(nn.Module):
     """The Qwen3-VL model without an output head; parameter names are the published ones less their `model.`."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Make both towers."""
+    def __init__(self, config: ModelConfig, *, vision: bool = True) -> None:
+        """Make both towers, or the text tower alone."""
         super().__init__()
         self.config = config
-        self.visual = VisionTower(config.vision)
+        self.visual = VisionTower(config.vision) if vision else None
         self.language_model = TextTower(config.text)
 
-    def forward(self, batch: PackedBatch, read: Tensor | None = None, backend: str = "auto") -> Tensor:
+    def forward(
+        self,
+        batch: PackedBatch,
+        *,
+        last: bool = False,
+        backend: str = "auto",
+        features: Tensor | None = None,
+        past: Past = (),
+    ) -> Tensor:
         """Hidden states after the final norm.
 
         Args:
             batch: packed samples on the model's device.
-            read: `(reads,)` tokens wanted; None reads all.
+            last: of the last token of each sequence only.
             backend: attention backend, one of `ops.BACKENDS`.
+            features: what `see` gave for all visual tokens; None runs the vision tower over the batch's patches.
+            past: blocks that stand before each sequence, from `remember`; empty when nothing does.
 
         Returns:
-            `(reads, hidden)` or `(tokens, hidden)`.
+            `(sequences, hidden)` or `(tokens, hidden)`.
         """
-        states = self.language_model.embed_tokens(batch.token_ids)
-        visual = None
-        if batch.grids:
-            features, deepstack = self.visual(batch.patches, batch.grids, backend)
-            states = states.index_copy(0, batch.visual_index, features.to(states.dtype))
-            visual = (batch.visual_index, deepstack)
-        states = self.language_model(states, batch.position_ids, batch.lengths, visual, backend)
-        final: Tensor = self.language_model.norm(states if read is None else states[read])
+        states, visual = self._embedded(batch, backend, features)
+        sight = Sight(batch.lengths, backend, past)
+        final: Tensor = self.language_model.norm(
+            self.language_model(states, batch.position_ids, sight, visual, last=last)
+        )
         return final
+
+    def see(self, patches: Tensor, grids: Sequence[tuple[int, int, int]], backend: str = "auto") -> Tensor:
+        """`(visual_tokens, 1 + deepstack, hidden)`: final features, then those for deepstack.
+
+        The vision tower sees no text, so that they serve any prompt.
+        """
+        if self.visual is None:
+            raise ConfigError("this model was loaded without its vision tower; load it with vision=True")
+        final, deepstack = self.visual(patches, grids, backend)
+        return torch.stack([final, *deepstack], dim=1)
+
+    def remember(
+        self,
+        batch: PackedBatch,
+        *,
+        backend: str = "auto",
+        features: Tensor | None = None,
+        past: Past = (),
+    ) -> list[Block]:
+        """Keys and values of each sequence, for others that continue it; the arguments are those of `forward`."""
+        states, visual = self._embedded(batch, backend, features)
+        layers = self.language_model.remember(states, batch.position_ids, Sight(batch.lengths, backend, past), visual)
+        keys, values = (zip(*(layer[side].split(batch.lengths) for layer in layers), strict=True) for side in (0, 1))
+        return [Block(key, value) for key, value in zip(keys, values, strict=True)]
+
+    def _embedded(self, batch: PackedBatch, backend: str, features: Tensor | None) -> tuple[Tensor, Deepstack | None]:
+        """Embedded tokens with vision in its places, and where deepstack goes."""
+        states = self.language_model.embed_tokens(batch.token_ids)
+        if not len(batch.visual_index):
+            return states, None
+        if features is None:
+            features = self.see(batch.patches, batch.grids, backend)
+        final, *deepstack = features.to(states.dtype).unbind(1)
+        return states.index_copy(0, batch.visual_index, final), (batch.visual_index, deepstack)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -1,15 +1,58 @@
 """The text tower: a Qwen3 decoder with interleaved M-RoPE and deepstack, over packed sequences (SPEC 1)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anyseek.batch import Past
 from anyseek.model.config import TextConfig
 from anyseek.ops import RMSNorm, apply_rotary, attention, interleaved_rotary_tables
 
-__all__ = ["TextTower"]
+__all__ = ["Sight", "TextTower"]
+
+Rotary = tuple[Tensor, Tensor]
+"""Cosine and sine tables `(tokens, 1, head_dim)`."""
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values `(tokens, kv_heads, head_dim)` of one layer."""
+Deepstack = tuple[Tensor, Sequence[Tensor]]
+"""`(visual_tokens,)` indexes of visual tokens, and features `(visual_tokens, hidden)` for the first layers' outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the tokens of a packed batch see.
+
+    Attributes:
+        lengths: tokens of each sequence.
+        backend: attention backend.
+        past: the blocks that stand before each sequence; empty when nothing does.
+    """
+
+    lengths: tuple[int, ...]
+    backend: str = "auto"
+    past: Past = ()
+
+    @property
+    def key_lengths(self) -> tuple[int, ...]:
+        """Keys that the last token of each sequence sees."""
+        if not self.past:
+            return self.lengths
+        before = (sum(block.num_tokens for block in blocks) for blocks in self.past)
+        return tuple(own + more for own, more in zip(self.lengths, before, strict=True))
+
+    def joined(self, own: KeysValues, number: int) -> KeysValues:
+        """Keys and values of layer `number` as each sequence sees them: what stands before it, then its own."""
+        if not self.past:
+            return own
+        keys, values = [], []
+        pieces = zip(self.past, own[0].split(self.lengths), own[1].split(self.lengths), strict=True)
+        for blocks, key, value in pieces:
+            keys += [*(block.keys[number] for block in blocks), key]
+            values += [*(block.values[number] for block in blocks), value]
+        return torch.cat(keys), torch.cat(values)
 
 
 class TextAttention(nn.Module):
@@ -27,12 +70,17 @@ class TextAttention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], lengths: Sequence[int], backend: str) -> Tensor:
-        """`(tokens, hidden)` to the same."""
-        query, key, value = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        query, key = apply_rotary(self.q_norm(query), *rotary), apply_rotary(self.k_norm(key), *rotary)
-        mixed: Tensor = self.o_proj(attention(query, key, value, lengths, causal=True, backend=backend).flatten(1))
-        return mixed
+    def keys_values(self, x: Tensor, rotary: Rotary) -> KeysValues:
+        """Rotated keys and values `(tokens, kv_heads, head_dim)` of normalised states `(tokens, hidden)`."""
+        key, value = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.k_proj, self.v_proj))
+        return apply_rotary(self.k_norm(key), *rotary), value
+
+    def forward(self, x: Tensor, rotary: Rotary, seen: KeysValues, lengths: Sequence[int], sight: Sight) -> Tensor:
+        """Normalised states `(tokens, hidden)` of the asking tokens, `lengths` of each sequence, to the same."""
+        query = apply_rotary(self.q_norm(self.q_proj(x).unflatten(-1, (-1, self.head_dim))), *rotary)
+        mixed = attention(query, *seen, lengths, causal=True, backend=sight.backend, key_lengths=sight.key_lengths)
+        out: Tensor = self.o_proj(mixed.flatten(1))
+        return out
 
 
 class TextMLP(nn.Module):
@@ -62,11 +110,34 @@ class TextLayer(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], lengths: Sequence[int], backend: str) -> Tensor:
-        """`(tokens, hidden)` to the same."""
-        x = x + self.self_attn(self.input_layernorm(x), rotary, lengths, backend)
+    def keys_values(self, x: Tensor, rotary: Rotary) -> KeysValues:
+        """Keys and values of states `(tokens, hidden)`, and nothing else."""
+        return self.self_attn.keys_values(self.input_layernorm(x), rotary)
+
+    def forward(
+        self, x: Tensor, rotary: Rotary, sight: Sight, number: int, last: Tensor | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """Layer `number` on packed tokens.
+
+        Args:
+            x: `(tokens, hidden)`.
+            rotary: tables of the tokens.
+            sight: what they see.
+            number: of this layer.
+            last: `(sequences,)` the last token of each sequence, when no other is wanted.
+
+        Returns:
+            `(tokens, hidden)` or `(sequences, hidden)`, and the tokens' own keys and values.
+        """
+        normed = self.input_layernorm(x)
+        own = self.self_attn.keys_values(normed, rotary)
+        seen, lengths = sight.joined(own, number), sight.lengths
+        if last is not None:
+            x, normed, lengths = x[last], normed[last], (1,) * len(lengths)
+            rotary = rotary[0][last], rotary[1][last]
+        x = x + self.self_attn(normed, rotary, seen, lengths, sight)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
-        return out
+        return out, own
 
 
 class TextTower(nn.Module):
@@ -84,30 +155,58 @@ class TextTower(nn.Module):
         self,
         states: Tensor,
         position_ids: Tensor,
-        lengths: Sequence[int],
-        visual: tuple[Tensor, Sequence[Tensor]] | None = None,
-        backend: str = "auto",
+        sight: Sight,
+        visual: Deepstack | None = None,
+        *,
+        last: bool = False,
     ) -> Tensor:
         """Run the layers; the final norm is left to the caller, who may need few tokens of it.
 
         Args:
             states: `(tokens, hidden)` embedded tokens, vision features already in place.
             position_ids: `(3, tokens)`.
-            lengths: tokens of each sequence.
+            sight: what they see.
             visual: `(visual_tokens,)` indexes, and deepstack features `(visual_tokens, hidden)`, the k-th of which is
                 added after layer k.
-            backend: attention backend.
+            last: give only the last token of each sequence, and spare the last layer the others.
 
         Returns:
-            `(tokens, hidden)`, before the final norm.
+            `(tokens, hidden)` or `(sequences, hidden)`, before the final norm.
         """
-        config = self.config
-        rotary = interleaved_rotary_tables(
-            position_ids, config.head_dim, config.rope_theta, config.mrope_section, states.dtype
-        )
-        index, deepstack = visual if visual is not None else (torch.empty(0), ())
+        rotary = self._rotary(position_ids, states.dtype)
+        ends = torch.tensor(sight.lengths, device=states.device).cumsum(0) - 1
+        narrow = last and (visual is None or len(visual[1]) < len(self.layers))  # deepstack goes to all tokens
         for number, layer in enumerate(self.layers):
-            states = layer(states, rotary, lengths, backend)
-            if number < len(deepstack):
-                states = states.index_add(0, index, deepstack[number])
+            at_end = narrow and number == len(self.layers) - 1
+            states, _ = layer(states, rotary, sight, number, ends if at_end else None)
+            states = _deepened(states, visual, number)
+        return states[ends] if last and not narrow else states
+
+    def remember(
+        self, states: Tensor, position_ids: Tensor, sight: Sight, visual: Deepstack | None = None
+    ) -> list[KeysValues]:
+        """Keys and values `(tokens, kv_heads, head_dim)` of every layer; of the last layer nothing else is computed.
+
+        The arguments are those of `forward`.
+        """
+        rotary = self._rotary(position_ids, states.dtype)
+        kept = []
+        for number, layer in enumerate(self.layers[:-1]):
+            states, own = layer(states, rotary, sight, number)
+            states = _deepened(states, visual, number)
+            kept.append(own)
+        top = self.layers[-1]
+        assert isinstance(top, TextLayer)
+        return [*kept, top.keys_values(states, rotary)]
+
+    def _rotary(self, position_ids: Tensor, dtype: torch.dtype) -> Rotary:
+        """Tables of the packed tokens."""
+        config = self.config
+        return interleaved_rotary_tables(position_ids, config.head_dim, config.rope_theta, config.mrope_section, dtype)
+
+
+def _deepened(states: Tensor, visual: Deepstack | None, number: int) -> Tensor:
+    """States after layer `number`, with its deepstack features."""
+    if visual is None or number >= len(visual[1]):
         return states
+    return states.index_add(0, visual[0], visual[1][number])

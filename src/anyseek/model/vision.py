@@ -1,5 +1,6 @@
 """The vision tower: patches to features for the text tower, one attention segment per frame group (SPEC 1)."""
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -144,26 +145,44 @@ class VisionTower(nn.Module):
         """`(patches, vision_hidden)`: the learned square grid, resampled bilinearly with aligned corners."""
         frames, rows, columns = grid
         side = round(self.config.num_position_embeddings**0.5)
-        low_r, high_r, part_r = _between(rows, side, device)
-        low_c, high_c, part_c = _between(columns, side, device)
-        order = block_order(rows, columns, self.config.spatial_merge_size, device)
         total = torch.zeros((), device=device)
-        for r, weight_r in ((low_r, 1 - part_r), (high_r, part_r)):
-            for c, weight_c in ((low_c, 1 - part_c), (high_c, part_c)):
-                cells = (r[:, None] * side + c[None, :]).flatten()[order]
-                weight = (weight_r[:, None] * weight_c[None, :]).flatten()[order]
-                total = total + self.pos_embed(cells) * weight[:, None].to(self.pos_embed.weight.dtype)
+        for cells, weight in _corners((rows, columns), side, self.config.spatial_merge_size, device):
+            total = total + self.pos_embed(cells) * weight[:, None].to(self.pos_embed.weight.dtype)
         return total.repeat(frames, 1)
 
     def _rotary(self, grids: Sequence[Grid], device: torch.device) -> tuple[Tensor, Tensor]:
         """Rotary tables `(patches, 1, head_dim)` over each patch's row and column."""
-        rows, columns = [], []
-        for frames, height, width in grids:
-            order = block_order(height, width, self.config.spatial_merge_size, device).repeat(frames)
-            rows.append(order // width)
-            columns.append(order % width)
         head_dim = self.config.hidden_size // self.config.num_heads
-        return vision_rotary_tables(torch.cat(rows), torch.cat(columns), head_dim)
+        tables = [_rotary_of(grid, self.config.spatial_merge_size, head_dim, device) for grid in grids]
+        cos, sin = (torch.cat([table[side] for table in tables]) for side in (0, 1))
+        return cos, sin
+
+
+@functools.lru_cache(maxsize=128)
+@torch.inference_mode(False)  # what is kept may serve training too
+def _corners(shape: tuple[int, int], side: int, merge: int, device: torch.device) -> tuple[tuple[Tensor, Tensor], ...]:
+    """For each of four neighbours in a grid of side x side: `(patches,)` cells and weights, in block order."""
+    rows, columns = shape
+    low_r, high_r, part_r = _between(rows, side, device)
+    low_c, high_c, part_c = _between(columns, side, device)
+    order = block_order(rows, columns, merge, device)
+    return tuple(
+        (
+            (r[:, None] * side + c[None, :]).flatten()[order],
+            (weight_r[:, None] * weight_c[None, :]).flatten()[order],
+        )
+        for r, weight_r in ((low_r, 1 - part_r), (high_r, part_r))
+        for c, weight_c in ((low_c, 1 - part_c), (high_c, part_c))
+    )
+
+
+@functools.lru_cache(maxsize=128)
+@torch.inference_mode(False)
+def _rotary_of(grid: Grid, merge: int, head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rotary tables of one grid."""
+    frames, rows, columns = grid
+    order = block_order(rows, columns, merge, device).repeat(frames)
+    return vision_rotary_tables(order // columns, order % columns, head_dim)
 
 
 def block_order(rows: int, columns: int, merge: int, device: torch.device | None = None) -> Tensor:

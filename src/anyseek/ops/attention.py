@@ -45,40 +45,54 @@ def _has_varlen() -> bool:
 
 
 def attention(
-    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], *, causal: bool, backend: str = "auto"
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    *,
+    causal: bool,
+    backend: str = "auto",
+    key_lengths: Sequence[int] | None = None,
 ) -> Tensor:
     """Scaled dot-product attention inside each sequence of a packed batch.
 
     Args:
         query: `(tokens, heads, head_dim)`.
-        key: `(tokens, kv_heads, head_dim)`; heads is a multiple of kv_heads.
+        key: `(keys, kv_heads, head_dim)`; heads is a multiple of kv_heads.
         value: like key.
         lengths: tokens of each sequence; they add up to tokens.
         causal: a token sees only itself and what stands before it.
         backend: one of BACKENDS.
+        key_lengths: keys of each sequence where it has more of them than queries: the queries are its last tokens.
 
     Returns:
         `(tokens, heads, head_dim)`.
     """
+    key_lengths = lengths if key_lengths is None else key_lengths
     chosen = resolve_backend(backend, query.device)
     if chosen == "varlen" and not (query.is_cuda and query.dtype in (torch.float16, torch.bfloat16)):
         chosen = "sdpa"  # flash kernels have no fp32 form, and none for the CPU
     if chosen == "varlen":
-        return _varlen(query, key, value, lengths, causal)
+        return _varlen(query, key, value, lengths, key_lengths, causal)
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if chosen == "reference":
-        return _reference(query, key, value, lengths, causal)
-    return _by_runs(query, key, value, lengths, _fused(causal) if chosen == "sdpa" else _matmul(causal))
+        return _reference(query, key, value, lengths, key_lengths, causal)
+    dense = _fused(causal) if chosen == "sdpa" else _matmul(causal)
+    return _by_runs(query, key, value, list(zip(lengths, key_lengths, strict=True)), dense)
 
 
-def _reference(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], causal: bool) -> Tensor:
+def _reference(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], key_lengths: Sequence[int], causal: bool
+) -> Tensor:
     """One dense fp32 softmax over all tokens with a mask: slow and obvious, for tests."""
-    owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(query.device)
-    allowed = owner[:, None] == owner[None, :]
-    if causal:
-        allowed = allowed.tril()
+    rows, columns = [], []  # (sequence, position in it) of every query and key
+    for number, (length, keys) in enumerate(zip(lengths, key_lengths, strict=True)):
+        rows += [(number, place) for place in range(keys - length, keys)]
+        columns += [(number, place) for place in range(keys)]
+    seen = [[row[0] == column[0] and (not causal or column[1] <= row[1]) for column in columns] for row in rows]
+    allowed = torch.tensor(seen, device=query.device)
     scores = torch.einsum("qhd,khd->hqk", query.float(), key.float()) / query.shape[-1] ** 0.5
     weights = scores.masked_fill(~allowed, float("-inf")).softmax(-1)
     return torch.einsum("hqk,khd->qhd", weights, value.float()).to(query.dtype)
@@ -87,22 +101,37 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]
 Dense = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _by_runs(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], dense: Dense) -> Tensor:
-    """Dense attention once per run of neighbours of equal length, as `(count, heads, length, head_dim)`."""
-    runs = [(length, sum(1 for _ in run)) for length, run in groupby(lengths)]
-    sizes = [length * count for length, count in runs]
+def _by_runs(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[tuple[int, int]], dense: Dense) -> Tensor:
+    """Dense attention once per run of neighbours of equal (queries, keys), as `(count, heads, length, head_dim)`."""
+    runs = [(length, keys, sum(1 for _ in run)) for (length, keys), run in groupby(lengths)]
+    sizes = [length * count for length, _, count in runs]
+    key_sizes = [keys * count for _, keys, count in runs]
     # split, not slices: the gradient of a split is one concatenation, that of each slice a whole tensor of zeros.
-    pieces = zip(runs, query.split(sizes), key.split(sizes), value.split(sizes), strict=True)
+    pieces = zip(runs, query.split(sizes), key.split(key_sizes), value.split(key_sizes), strict=True)
     outputs = []
-    for (length, count), *qkv in pieces:
-        q, k, v = (t.unflatten(0, (count, length)).transpose(1, 2) for t in qkv)
+    for (_, _, count), *qkv in pieces:
+        q, k, v = (t.unflatten(0, (count, -1)).transpose(1, 2) for t in qkv)
         outputs.append(dense(q, k, v).transpose(1, 2).flatten(0, 1))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
+def _seen(queries: int, keys: int, device: torch.device) -> Tensor:
+    """`(queries, keys)` bool: the queries are the last tokens, and see themselves and what stands before."""
+    return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries)
+
+
 def _fused(causal: bool) -> Dense:
     """The fused attention of torch."""
-    return lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+    def dense(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        queries, keys = q.shape[-2], k.shape[-2]
+        if not causal or queries == 1:
+            return functional.scaled_dot_product_attention(q, k, v)
+        if queries == keys:
+            return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=_seen(queries, keys, q.device))
+
+    return dense
 
 
 def _matmul(causal: bool) -> Dense:
@@ -111,24 +140,27 @@ def _matmul(causal: bool) -> Dense:
     def dense(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         if causal:
-            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-            scores = scores.masked_fill(later, float("-inf"))
+            scores = scores.masked_fill(~_seen(q.shape[-2], k.shape[-2], q.device), float("-inf"))
         mixed: Tensor = scores.softmax(-1) @ v
         return mixed
 
     return dense
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], causal: bool) -> Tensor:
-    """Variable-length flash attention of torch (CUDA, fp16 and bf16)."""
+def _varlen(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], key_lengths: Sequence[int], causal: bool
+) -> Tensor:
+    """Variable-length flash attention of torch (CUDA, fp16 and bf16); its causal window ends at the last key."""
     from torch.nn.attention.varlen import varlen_attn
 
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    bounds = functional.pad(torch.tensor(lengths, device=query.device).cumsum(0), (1, 0)).to(torch.int32)
-    longest = max(lengths)
+    bounds, key_bounds = (
+        functional.pad(torch.tensor(each, device=query.device).cumsum(0), (1, 0)).to(torch.int32)
+        for each in (lengths, key_lengths)
+    )
     window = (-1, 0) if causal else (-1, -1)
-    mixed = varlen_attn(query, key, value, bounds, bounds, longest, longest, window_size=window)
+    mixed = varlen_attn(query, key, value, bounds, key_bounds, max(lengths), max(key_lengths), window_size=window)
     assert isinstance(mixed, Tensor)  # a pair only when the log-sum-exp is asked for
     return mixed

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from anyseek.batch import Sample
-from anyseek.errors import LimitError
+from anyseek.errors import InputError, LimitError
 from anyseek.items import Item, Limits
 from anyseek.media import MediaOptions, load_image, read_frames, render_page
 from anyseek.processing import pixels, template
+from anyseek.processing.identity import identity
 from anyseek.processing.layout import FileVideo, ListedVideo, Picture, RenderedPage, Visual, resolve, smaller, visual_of
 from anyseek.processing.rules import PATCH_FACTOR
 from anyseek.processing.template import Piece, Run, Special, Vision
 from anyseek.processing.tokenizer import Tokenizer
 
-__all__ = ["Plan", "Prepared", "Processor", "ProcessorOptions"]
+__all__ = ["Plan", "Prepared", "Processor", "ProcessorOptions", "grid_of"]
 
 log = logging.getLogger("anyseek")
 
@@ -34,6 +35,7 @@ class ProcessorOptions:
         parse_special: special tokens written out in user text become special tokens, as in the reference; turn this off
             for text from strangers, who could forge a turn.
         shrink: lower the resolution when vision alone is over max_tokens (with a log line), rather than raise.
+        vision: whether the model sees; one that was loaded without its vision tower does not.
     """
 
     max_tokens: int
@@ -41,6 +43,7 @@ class ProcessorOptions:
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
     shrink: bool = True
+    vision: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +90,21 @@ class Prepared:
     shrunk: bool = False
 
     @property
+    def sample(self) -> Sample:
+        """Ids, positions and the places of vision, without patches."""
+        index = [torch.arange(start, start + rows * columns) for start, rows, columns in self.spans]
+        return Sample(
+            token_ids=torch.tensor(self.ids),
+            position_ids=_position_ids(len(self.ids), self.spans),
+            patches=torch.empty((0, pixels.PATCH_DIM), dtype=torch.uint8),
+            grids=torch.empty((0, 3), dtype=torch.int64),
+            visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
+        )
+
+    @property
     def plan(self) -> Plan:
         """What it costs."""
-        grids = tuple(_grid(visual) for visual in self.visuals)
+        grids = tuple(grid_of(visual) for visual in self.visuals)
         return Plan(
             tokens=len(self.ids),
             visual_tokens=sum(rows * columns for _, rows, columns in self.spans),
@@ -134,15 +149,35 @@ class Processor:
         Raises:
             InputError: a source turns out corrupt.
         """
-        patches = [pixels.patchify(self._frames(visual)) for visual in prompt.visuals]
-        index = [torch.arange(start, start + rows * columns) for start, rows, columns in prompt.spans]
-        return Sample(
-            token_ids=torch.tensor(prompt.ids),
-            position_ids=_position_ids(len(prompt.ids), prompt.spans),
-            patches=torch.cat(patches) if patches else torch.empty((0, pixels.PATCH_DIM), dtype=torch.uint8),
-            grids=torch.tensor([_grid(v) for v in prompt.visuals], dtype=torch.int64).view(-1, 3),
-            visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
-        )
+        sample = prompt.sample
+        if not prompt.visuals:
+            return sample
+        patches = torch.cat([self.decode(visual) for visual in prompt.visuals])
+        grids = torch.tensor([grid_of(visual) for visual in prompt.visuals])
+        return replace(sample, patches=patches, grids=grids)
+
+    def decode(self, visual: Visual) -> Tensor:
+        """`(patches, 3 * 2 * 16 * 16)` uint8 of one picture, page or video.
+
+        Raises:
+            InputError: its source turns out corrupt.
+        """
+        return pixels.patchify(self._frames(visual))
+
+    def head(self, prompt: Prepared) -> int:
+        """Tokens of a prompt before anything that the user put in: the system turn, and the token that opens the next.
+
+        An instruction for embedding is part of it; whatever text follows, its tokens stay the same.
+        """
+        return prompt.ids.index(self._ids["im_end"]) + 3  # im_end, newline, im_start
+
+    def identity(self, visual: Visual) -> bytes:
+        """16 bytes: equal ones mean equal patches.
+
+        Raises:
+            SourceError: its source went away.
+        """
+        return identity(visual, self.options.media)
 
     def plan(self, item: Item) -> Plan:
         """What embedding an item costs; always what `sample` then produces."""
@@ -168,6 +203,8 @@ class Processor:
     def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> Prepared:
         """Choose sizes and ids so that the prompt fits: text is cut from its end, then vision is made smaller."""
         limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
+        if not self.options.vision and any(isinstance(piece, Vision) for piece in pieces):
+            raise InputError("this model was loaded for text only; load it with vision=True to give it pictures")
         visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
         prompt = self._assemble(pieces, visuals)
         if len(prompt.ids) <= limit:
@@ -265,7 +302,7 @@ def _labels(visual: Visual) -> list[str]:
     return [""]
 
 
-def _grid(visual: Visual) -> tuple[int, int, int]:
+def grid_of(visual: Visual) -> tuple[int, int, int]:
     """Frame groups, rows and columns in patches."""
     width, height = visual.size
     return visual.frames // 2, height // pixels.PATCH, width // pixels.PATCH

@@ -1,5 +1,6 @@
 """The checkpoint's own tokenizer, through the `tokenizers` library; ids are read from it, never assumed."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Tokenizer:
 
     def _single(self, word: str) -> int:
         """The id of a word that must be one token."""
-        ids = self.encode(word, parse_special=False)
+        ids = self.encode(word, parse_special=True)
         if len(ids) != 1:
             raise CheckpointError(f"the tokenizer splits {word!r} into {len(ids)} tokens; the score needs it to be one")
         return ids[0]
@@ -90,5 +91,12 @@ class Tokenizer:
 
     def _encoding(self, text: str, parse_special: bool) -> Any:
         """Encode without the post-processor."""
-        self._tokenizer.encode_special_tokens = not parse_special
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        tokenizer = self._tokenizer if parse_special else self._literal
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    @functools.cached_property
+    def _literal(self) -> Any:
+        """The same tokenizer, to which special tokens written in a text are text; threads may use both at once."""
+        twin = FastTokenizer.from_str(self._tokenizer.to_str())
+        twin.encode_special_tokens = True
+        return twin
