@@ -20,6 +20,7 @@ from anyseek import world
 from anyseek.engine import Embedder, Reranker
 from anyseek.evaluation import hit_rate, ndcg, random_hit_rate, random_ndcg
 from anyseek.items import Item
+from anyseek.search import Fusion
 
 SETS = {
     "pictures": ("composition", {"scene": 200}),
@@ -33,12 +34,10 @@ RESULT = Path(__file__).parent / "results" / "tiny_quality.md"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Metrics of one query: random, embedder, reranked (None without a reranker); each (R@1, nDCG@10)."""
+    """Metrics of one query, each (R@1, nDCG@10): of chance, and of every order."""
 
     group: str
-    chance: tuple[float, float]
-    embedder: tuple[float, float]
-    reranked: tuple[float, float] | None
+    metrics: dict[str, tuple[float, float]]
 
 
 def group_of(query: world.Query) -> str:
@@ -55,50 +54,52 @@ def group_of(query: world.Query) -> str:
     return "other Latin" if "LATIN" in scripts else "other scripts"
 
 
-def outcomes(name: str, embedder: Embedder, reranker: Reranker | None, given: argparse.Namespace) -> list[Outcome]:
+def measure(name: str, embedder: Embedder, reranker: Reranker | None, given: argparse.Namespace) -> list[Outcome]:
     """Run one set."""
     split, sizes = SETS[name]
     corpus = world.build_corpus(99, split, world.Plan(sizes=sizes, queries=given.queries))
     documents = [thing.item() for thing in corpus.things]
     asked = [query.item() for query in corpus.queries]
     similarity = embedder.similarity(embedder.encode(asked), embedder.encode(documents))
-    found = []
+    outcomes = []
     for number, query in enumerate(tqdm(corpus.queries, desc=name)):
         relevant = corpus.relevance[number]
         order = [int(i) for i in np.argsort(-similarity[number], kind="stable")]
-        second = reread(reranker, asked[number], documents, order, given.candidates) if reranker else None
+        orders = {"embedder": order}
+        if reranker:
+            best = order[: given.candidates]
+            orders |= reread(reranker, asked[number], [documents[i] for i in best], similarity[number][best], order)
         count = len(documents), len(relevant)
-        found.append(
-            Outcome(
-                group_of(query),
-                (random_hit_rate(*count), random_ndcg(*count)),
-                (hit_rate(order, relevant), ndcg(order, relevant)),
-                (hit_rate(second, relevant), ndcg(second, relevant)) if second else None,
-            )
-        )
-    return found
+        metrics = {"random": (random_hit_rate(*count), random_ndcg(*count))}
+        metrics |= {name: (hit_rate(found, relevant), ndcg(found, relevant)) for name, found in orders.items()}
+        outcomes.append(Outcome(group_of(query), metrics))
+    return outcomes
 
 
-def reread(reranker: Reranker, query: Item, documents: list[Item], order: list[int], candidates: int) -> list[int]:
-    """The order after the reranker has read the best candidates."""
-    ranked = reranker.rank(query, [documents[i] for i in order[:candidates]])
-    return [order[hit["corpus_id"]] for hit in ranked] + order[candidates:]
+def reread(
+    reranker: Reranker, query: Item, best: list[Item], cosines: np.ndarray, order: list[int]
+) -> dict[str, list[int]]:
+    """The order after the reranker has read the best candidates: its own, and the one that search takes."""
+    log_odds = reranker.predict([(query, document) for document in best], activation="none")
+    fused = Fusion.beside(reranker.source).probability(log_odds, cosines)
+    return {
+        name: [order[place] for place in np.argsort(-scores, kind="stable")] + order[len(best) :]
+        for name, scores in (("reranker alone", log_odds), ("reranked", fused))
+    }
 
 
-def row(label: str, found: list[Outcome], columns: list[str]) -> str:
+def row(label: str, found: list[Outcome], names: list[str]) -> str:
     """One line of a table."""
-    means = [np.mean([getattr(outcome, column) for outcome in found], axis=0) for column in columns]
+    means = [np.mean([outcome.metrics[name] for outcome in found], axis=0) for name in names]
     cells = [f"{100 * mean[k]:.1f}" for k in (0, 1) for mean in means]
     return f"| {label} | {len(found)} | " + " | ".join(cells) + " |"
 
 
 def table(title: str, groups: dict[str, list[Outcome]]) -> str:
     """A Markdown table."""
-    reranked = next(iter(groups.values()))[0].reranked is not None
-    columns = ["chance", "embedder"] + ["reranked"] * reranked
-    names = ["random", "embedder"] + ["reranked"] * reranked
+    names = list(next(iter(groups.values()))[0].metrics)
     head = [title, "queries", *(f"{metric} {name}" for metric in ("R@1", "nDCG@10") for name in names)]
-    lines = [row(label, found, columns) for label, found in groups.items()]
+    lines = [row(label, found, names) for label, found in groups.items()]
     return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *lines])
 
 
@@ -113,7 +114,7 @@ def main() -> None:
     given = parser.parse_args()
     embedder = Embedder.load(given.embedder)
     reranker = None if given.reranker == "none" else Reranker.load(given.reranker)
-    by_set = {name: outcomes(name, embedder, reranker, given) for name in SETS}
+    by_set = {name: measure(name, embedder, reranker, given) for name in SETS}
     by_group: dict[str, list[Outcome]] = defaultdict(list)
     for name, found in by_set.items():
         for outcome in found if "unseen" not in name else ():

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from anyseek import world
 from anyseek.batch import PackedBatch, pack
+from anyseek.engine import Embedder
 from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Image, Item, Limits, Text
 from anyseek.processing import Processor
@@ -127,11 +128,22 @@ class Contrastive(IterableDataset):
 
 
 class Judged(IterableDataset):
-    """Endless batches for the reranker: every query with its positive, a stranger and, now and then, a near miss."""
+    """Endless batches for the reranker: every query with its positive, a stranger and, now and then, a near miss.
 
-    def __init__(self, processor: Processor, stages: tuple[Stage, ...], run: Span, seed: int) -> None:
+    The stranger is any other document of the batch, or, with an embedder, the one that the embedder likes best among
+    those that do not answer: the reranker will be shown what an embedder has found.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        stages: tuple[Stage, ...],
+        run: Span,
+        seed: int,
+        embedder: Embedder | None = None,
+    ) -> None:
         """Batches of about `run.size` queries; the stage of a batch follows from its number out of `run.steps`."""
-        self.processor, self.stages, self.run, self.seed = processor, stages, run, seed
+        self.processor, self.stages, self.run, self.seed, self.embedder = processor, stages, run, seed, embedder
 
     def __iter__(self) -> Iterator[JudgedBatch]:
         """Every worker makes every n-th batch."""
@@ -142,8 +154,7 @@ class Judged(IterableDataset):
         """Pairs of one kind, decoded and packed."""
         pairs = _pairs(rng, stage, kind, max(4, round(self.run.size * SHARE[kind])))
         judged: list[tuple[world.Query, world.Thing]] = []
-        for place, pair in enumerate(pairs):
-            stranger = pairs[(place + 1) % len(pairs)].positive
+        for pair, stranger in zip(pairs, self._strangers(pairs, stage, rng), strict=True):
             misses = pair.negatives if rng.random() < stage.negatives else ()
             judged += [(pair.query, thing) for thing in (pair.positive, stranger, *misses)]
         packed = pack(
@@ -153,6 +164,16 @@ class Judged(IterableDataset):
         asked = [_one_object(query.needs, rng) for query, _ in judged]
         shown = [_one_object(thing.facts(), rng) for _, thing in judged]
         return JudgedBatch(packed, labels, self._ends(packed), torch.tensor([asked, shown]), kind, stage)
+
+    def _strangers(self, pairs: list[world.Pair], stage: Stage, rng: random.Random) -> list[world.Thing]:
+        """For each pair the positive of another one, which may answer its query too."""
+        documents = [pair.positive for pair in pairs]
+        if self.embedder is None:
+            return documents[1:] + documents[:1]
+        asked = self.embedder.encode([_query(pair.query, stage, rng) for pair in pairs])
+        shown = self.embedder.encode([_document(document, stage) for document in documents])
+        likes = np.where(_matches(pairs, documents), -2.0, self.embedder.similarity(asked, shown))
+        return [documents[place] for place in likes.argmax(1)]
 
     def _ends(self, packed: PackedBatch) -> Tensor:
         """`(2, pairs)` tokens after which the query and the document have been read."""

@@ -2,6 +2,7 @@
 
     python -m recipes.tiny embedder runs/tiny --minutes 66 --steps 1400
     python -m recipes.tiny reranker runs/tiny --minutes 30 --steps 900 --size 24
+    python -m recipes.tiny fuse runs/tiny
     python -m recipes.tiny export runs/tiny
 
 Over two processes, gradients averaged: `torchrun --nproc-per-node 2 -m recipes.tiny ...`.
@@ -17,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from anyseek import world
 from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
+from anyseek.engine.features import CacheOptions
 from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
 from anyseek.items import Item, Text
 from anyseek.model import (
@@ -35,6 +39,7 @@ from anyseek.model import (
     yes_no_logit,
 )
 from anyseek.processing import Processor, Tokenizer
+from anyseek.search import Fusion
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
@@ -118,6 +123,10 @@ RERANKER_STAGES = (
 )
 CONCEPT_LAYER = 2
 """The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
+
+
+FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
+"""Corpora of the training split on which the fusion is fitted."""
 
 
 def config(tokenizer: Tokenizer) -> ModelConfig:
@@ -270,9 +279,11 @@ def reranker(run: Run) -> None:
     processor = load_processor(folder, LoadOptions(), 10_240)
     yes, no = processor.tokenizer.yes_no_ids()
     # Names become vectors under the embedder's prompt, which ends with a token that the reranker's has not.
-    prototypes = _prototypes(model, load_processor(source, LoadOptions(), 8192), from_names=True)
+    first = run.folder / "embedder"
+    known = load_backbone(first, dtype=torch.bfloat16, device="cpu")
+    prototypes = _prototypes(known, load_processor(first, LoadOptions(), 8192), from_names=True)
     states: list[Tensor] = []
-    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out))
+    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out[0]))
 
     def loss(batch: JudgedBatch) -> Tensor:
         """Cross-entropy of yes and no, and prototypes of the objects half-way up."""
@@ -283,12 +294,31 @@ def reranker(run: Run) -> None:
         named = prototype_loss(concepts, batch.subjects.flatten(), prototypes.weight, PROTOTYPE_TEMPERATURE)
         return judged + batch.stage.prototypes * named
 
-    data = Judged(processor, RERANKER_STAGES, run, run.seed)
+    finder = Embedder.load(run.folder / "embedder", caches=CacheOptions(feature_bytes=0))
+    data = Judged(processor, RERANKER_STAGES, run, run.seed, finder)
     options = TrainOptions(
         steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
     )
     learning = torch.nn.ModuleList([model, prototypes])
     _run(model, learning, batches(data, run.workers), loss, options, folder)
+
+
+def fuse(run: Run, queries: int = 120, candidates: int = 10) -> None:
+    """Fit how the reranker's opinion and the cosine become one probability, on candidates from the training split."""
+    finder, judge = Embedder.load(run.folder / "embedder"), Reranker.load(run.folder / "reranker")
+    log_odds, cosines, labels = [], [], []
+    for kinds in FUSED:
+        corpus = world.build_corpus(run.seed + 7, "train", world.Plan(sizes=kinds, queries=queries))
+        documents = [thing.item() for thing in corpus.things]
+        asked = [query.item() for query in corpus.queries]
+        similarity = finder.similarity(finder.encode(asked), finder.encode(documents))
+        for number, query in enumerate(asked):
+            best = [int(place) for place in np.argsort(-similarity[number], kind="stable")[:candidates]]
+            log_odds.append(judge.predict([(query, documents[place]) for place in best], activation="none"))
+            cosines.append(similarity[number][best])
+            labels.append(np.isin(best, list(corpus.relevance[number])))
+    fusion = Fusion.fit(*(np.concatenate(each) for each in (log_odds, cosines, labels)))
+    fusion.write(run.folder / "reranker")
 
 
 def export(run: Run, models: Path = Path("models")) -> None:
@@ -360,7 +390,7 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("embedder", "reranker", "export"))
+    parser.add_argument("stage", choices=("embedder", "reranker", "fuse", "export"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=66)
     parser.add_argument("--steps", type=int, default=1400)
@@ -371,7 +401,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     if "RANK" in os.environ:  # set by torchrun
         distributed.init_process_group("gloo")
-    stage = {"embedder": embedder, "reranker": reranker, "export": export}[given.pop("stage")]
+    stage = {"embedder": embedder, "reranker": reranker, "fuse": fuse, "export": export}[given.pop("stage")]
     stage(Run(**given))
 
 

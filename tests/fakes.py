@@ -62,6 +62,8 @@ class FakeEmbedder:
 class FakeReranker:
     """Scores a pair by the share of the query's words that the document has; `unreadable` documents fail."""
 
+    source = None
+
     def __init__(self, unreadable: str | None = None) -> None:
         self.unreadable = unreadable
         self.pairs: list[tuple[Item, Item]] = []
@@ -74,7 +76,9 @@ class FakeReranker:
                 wanted, there = words(query), words(document)
                 if self.unreadable in there:
                     raise InputError("cannot be read together with the query")
-                scores[row] = len(wanted & there) / len(wanted)
+                share = len(wanted & there) / len(wanted)
+                with np.errstate(divide="ignore"):
+                    scores[row] = np.log(share) - np.log1p(-share) if options.get("activation") == "none" else share
             except InputError as error:
                 scores[row], errors[row] = np.nan, error
         return Scored(scores, errors)

@@ -12,6 +12,7 @@ import torch
 
 from anyseek import world
 from anyseek.engine import Embedder, Reranker
+from anyseek.search import Fusion
 from recipes import streams, tiny
 
 
@@ -22,6 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     short = tiny.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
     tiny.embedder(short)
     tiny.reranker(replace(short, steps=3, size=4))
+    tiny.fuse(short, queries=4, candidates=4)
     return folder
 
 
@@ -45,6 +47,14 @@ def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Pat
     assert embedder.plan("a red apple").tokens == Embedder.load(run / "embedder").plan("a red apple").tokens
     score = Reranker.load(folders["anyseek-tiny-reranker"]).predict([("a red apple", "a dog")])
     assert score.shape == (1,) and 0 < score[0] < 1
+
+
+def test_the_fusion_is_fitted_and_exported(run: Path, tmp_path: Path) -> None:
+    """Beside the limits, and where search looks for it."""
+    tiny.export(tiny.Run(folder=run, minutes=1, steps=1), tmp_path)
+    folder = tmp_path / "anyseek-tiny-reranker"
+    assert Fusion.beside(folder) == Fusion.beside(run / "reranker") != Fusion()
+    assert json.loads((folder / "anyseek.json").read_text())["limits"] == tiny.LIMITS
 
 
 def test_the_rerankers_tokenizer_appends_nothing(run: Path) -> None:

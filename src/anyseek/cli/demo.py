@@ -56,8 +56,9 @@ def demo(choice: ModelChoice, as_json: bool) -> None:
     embedder, reranker = choice.embedder(), choice.reranker()
     library = embed(found, embedder, SearchOptions(show_progress_bar=shows_progress() and not as_json))
     best: list[Hit | None] = []
+    options = SearchOptions(top=1, candidates=CANDIDATES, fusion=choice.fusion(reranker))
     for question in questions:
-        hits = ask(question.item, library, embedder, reranker, SearchOptions(top=1, candidates=CANDIDATES)).hits
+        hits = ask(question.item, library, embedder, reranker, options).hits
         best.append(hits[0] if hits else None)
     right = [hit is not None and question.is_answer(hit.found) for question, hit in zip(questions, best, strict=True)]
     (_print_json if as_json else _print)(questions, best, right, folder)

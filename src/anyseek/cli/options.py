@@ -15,6 +15,7 @@ from anyseek.items import Limits
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
     from anyseek.processing import Processor
+    from anyseek.search import Fusion
 
 __all__ = ["DEBUG", "ModelChoice", "debug_option", "json_option", "model_options", "reranker_options"]
 
@@ -88,6 +89,12 @@ class ModelChoice:
             click.echo(f"note: not reranked: {str(error).partition(' (')[0]}", err=True)
             return None
         return Reranker.load(name, **self._options())
+
+    def fusion(self, reranker: "Reranker | None") -> "Fusion":
+        """How the reranker's opinion and the cosine become one score: as fitted for the two, when they are a pair."""
+        from anyseek.search import Fusion
+
+        return Fusion.beside(reranker.source) if reranker and not self.reranker_name else Fusion()
 
     def _options(self) -> dict[str, Any]:
         """Keyword arguments of `load`."""

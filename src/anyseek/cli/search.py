@@ -40,7 +40,8 @@ def search(folder: Path, choice: ModelChoice, top: int, as_json: bool, **asked: 
     choice.note_tiny([folder])
     started = time.perf_counter()
     embedder, reranker = choice.embedder(), choice.reranker()
-    options = engine.SearchOptions(top=top, show_progress_bar=_bar(as_json))
+    fusion = choice.fusion(reranker)
+    options = engine.SearchOptions(top=top, fusion=fusion, show_progress_bar=_bar(as_json))
     hits = engine.search(query, found, embedder, reranker, options)
     if as_json:
         _print_json(hits, found, skipped)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anyseek.errors import InputError
 from anyseek.items import Item
+from anyseek.search.fusion import Fusion
 from anyseek.search.sources import Found
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ class SearchOptions:
     Attributes:
         top: most hits.
         candidates: how many of the best by vector the reranker reads (at least `top`).
+        fusion: how the reranker's opinion and the cosine become one score; by default the reranker's alone counts.
         show_progress_bar: on standard error.
     """
 
     top: int = 10
     candidates: int = 20
+    fusion: Fusion = Fusion()
     show_progress_bar: bool = False
 
 
@@ -51,7 +54,7 @@ class Hit:
 
     Attributes:
         found: what and where.
-        score: what the hits are sorted by: the reranker's probability, or the similarity where it did not read.
+        score: what the hits are sorted by: the probability after reranking, or the similarity where nothing was reread.
         similarity: cosine of the two vectors.
         reranked: whether the reranker read this pair.
     """
@@ -127,11 +130,12 @@ def ask(
 def _reread(
     query: Item, recalled: list[Hit], reranker: "Reranker", options: SearchOptions
 ) -> tuple[list[Hit], tuple[Failure, ...]]:
-    """Candidates by the reranker's score; those it could not read follow, in the order of the vectors."""
+    """Candidates by the score after reranking; those it could not read follow, in the order of the vectors."""
     pairs = [(query, hit.found.item) for hit in recalled]
-    scored = reranker.predict(pairs, on_error="collect", show_progress_bar=options.show_progress_bar)
+    scored = reranker.predict(pairs, activation="none", on_error="collect", show_progress_bar=options.show_progress_bar)
+    scores = options.fusion.probability(scored.scores, np.array([hit.similarity for hit in recalled]))
     read = [
-        replace(hit, score=float(scored.scores[row]), reranked=True)
+        replace(hit, score=float(scores[row]), reranked=True)
         for row, hit in enumerate(recalled)
         if row not in scored.errors
     ]
