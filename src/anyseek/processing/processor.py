@@ -151,7 +151,7 @@ class Processor:
         return replace(resolved, limits=item.limits.over(self.options.limits))
 
     def lay_out(self, pieces: list[Piece], max_tokens: int | None = None) -> Prepared:
-        """Sizes and ids of a prompt of resolved parts; text is cut from its end, then vision made smaller, until it fits.
+        """Sizes and ids of a prompt of resolved parts; to fit, text is cut from its end, then vision is made smaller.
 
         Raises:
             InputError: a source cannot be read, or the prompt does not fit.

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol
 
 from anyseek.errors import InputError
 from anyseek.evaluation.conformance.causes import CAUSES, READINGS
 from anyseek.evaluation.conformance.compare import STAGES, Difference, Tolerance, difference
-from anyseek.evaluation.conformance.mistakes import mistakes
+from anyseek.evaluation.conformance.mistakes import Mistake, mistakes
 from anyseek.evaluation.conformance.pack import Case
 from anyseek.evaluation.conformance.trace import Prompt, Trace, Tracer
 
-__all__ = ["Explanation", "Finding", "Target", "diagnose", "explanations", "named"]
+__all__ = ["Diagnosis", "Explanation", "Finding", "Target", "diagnose", "explanations"]
 
 
 class Target(Protocol):
@@ -65,7 +66,25 @@ class Finding:
         return min((*(e.stage for e in self.explanations), self.difference.stage), key=_order)
 
 
-def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: Tolerance) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found about an engine.
+
+    Attributes:
+        findings: one per case.
+        causes: the fewest explanations that cover the cases which have one, and the cases that each covers.
+    """
+
+    findings: tuple[Finding, ...]
+    causes: tuple[tuple[Explanation, tuple[str, ...]], ...]
+
+    @property
+    def unexplained(self) -> list[str]:
+        """Cases that differ for none of the known causes."""
+        return [finding.case for finding in self.findings if finding.difference and not finding.explanations]
+
+
+def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: Tolerance) -> Diagnosis:
     """Run cases through both and compare them.
 
     Args:
@@ -73,35 +92,43 @@ def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: T
         target: the other engine.
         cases: of the pack.
         tolerance: how far they may be apart.
-
-    Yields:
-        One finding per case, as soon as it is known.
     """
+    findings = []
     for case in cases:
         right, other = tracer.trace(case), target.trace(case)
         found = difference(right, other, tolerance)
-        known = tuple(explanations(tracer, case, other, tolerance)) if found and other.error is None else ()
-        yield Finding(case.name, found, known)
+        known = explanations(tracer, case, other, tolerance) if found and other.error is None else []
+        findings.append(Finding(case.name, found, tuple(known)))
+    return _agreed(findings)
 
 
 def explanations(tracer: Tracer, case: Case, other: Trace, tolerance: Tolerance) -> list[Explanation]:
-    """Every mistake, or pair of one in the prompt and one in the reading, that reproduces a record; the simplest only."""
+    """The simplest mistakes that reproduce a record: one, or one in the prompt with one in the reading."""
     found: list[Explanation] = []
-    for cause, detail, prompt in _prompts(tracer, case):
-        try:
-            laid = tracer.lay_out(prompt)
-        except InputError:  # this prompt cannot be made of a corrupt picture
-            continue
-        if difference(laid.trace, other, tolerance) is not None:
-            continue
-        states = tracer.run(laid)
-        for reading in READINGS:
-            causes = (*((cause,) if cause else ()), *reading.causes)
-            made = tracer.finished(laid, states, reading.read(states))
-            if causes and difference(made, other, tolerance) is None:
-                found.append(Explanation(causes, (detail,) if detail else ()))
+    for cause, variants in groupby(_prompts(tracer, case), key=lambda variant: variant[0]):
+        # A vector is not met by chance, a score may be: of a score every reading is collected, and the cases vote.
+        if other.score is None and any(len(explanation.causes) == 1 for explanation in found):
+            break
+        for _, detail, prompt in variants:
+            found += _reproductions(tracer, Mistake(cause, detail, prompt), other, tolerance)
     fewest = min((len(explanation.causes) for explanation in found), default=0)
     return [explanation for explanation in found if len(explanation.causes) == fewest]
+
+
+def _reproductions(tracer: Tracer, mistake: Mistake, other: Trace, tolerance: Tolerance) -> Iterator[Explanation]:
+    """The readings under which a prompt gives just this record; a prompt without a cause is the right one."""
+    try:
+        laid = tracer.lay_out(mistake.prompt)
+    except InputError:  # this prompt cannot be made of a corrupt picture
+        return
+    if difference(laid.trace, other, tolerance) is not None:
+        return
+    states = tracer.run(laid)
+    for reading in READINGS:
+        causes = (*((mistake.cause,) if mistake.cause else ()), *reading.causes)
+        made = tracer.finished(laid, states, reading.read(states))
+        if causes and difference(made, other, tolerance) is None:
+            yield Explanation(causes, (mistake.detail,) if mistake.detail else ())
 
 
 def _prompts(tracer: Tracer, case: Case) -> Iterator[tuple[str, str, Prompt]]:
@@ -111,22 +138,36 @@ def _prompts(tracer: Tracer, case: Case) -> Iterator[tuple[str, str, Prompt]]:
         yield mistake.cause, mistake.detail, mistake.prompt
 
 
-def named(findings: Sequence[Finding]) -> list[tuple[Explanation, list[str]]]:
-    """The fewest explanations that cover the cases which have one, and the cases each covers, most first.
+def _agreed(findings: Sequence[Finding]) -> Diagnosis:
+    """The cause that explains most cases explains them all; then the next one for what is left.
 
-    A score is a single number, which a wrong guess may meet by chance; a cause that explains many cases at once does not.
+    A score is a single number, which a wrong guess may meet by chance in one case, but not in all of them.
     """
     waiting = [finding for finding in findings if finding.explanations]
-    chosen: list[tuple[Explanation, list[str]]] = []
+    causes: list[tuple[Explanation, tuple[str, ...]]] = []
+    settled: dict[str, Finding] = {}
     while waiting:
-        votes = Counter(causes for f in waiting for causes in {e.causes for e in f.explanations})
-        causes = max(votes, key=lambda key: (votes[key], -len(key)))
-        covered = [f for f in waiting if any(e.causes == causes for e in f.explanations)]
-        details = dict.fromkeys(d for f in covered for e in f.explanations if e.causes == causes for d in e.details)
-        common = [d for d in details if all(any(d in e.details for e in f.explanations if e.causes == causes) for f in covered)]
-        chosen.append((Explanation(causes, tuple(common or details)), [f.case for f in covered]))
-        waiting = [finding for finding in waiting if finding not in covered]
-    return chosen
+        votes = Counter(name for f in waiting for name in {e.causes for e in f.explanations})
+        chosen = max(votes, key=lambda name: (votes[name], -len(name)))
+        covered = [_kept(f, chosen) for f in waiting if any(e.causes == chosen for e in f.explanations)]
+        causes.append((_common(covered, chosen), tuple(finding.case for finding in covered)))
+        settled |= {finding.case: finding for finding in covered}
+        waiting = [finding for finding in waiting if finding.case not in settled]
+    return Diagnosis(tuple(settled.get(finding.case, finding) for finding in findings), tuple(causes))
+
+
+def _kept(finding: Finding, causes: tuple[str, ...]) -> Finding:
+    """A finding with the explanations of these causes only."""
+    kept = tuple(explanation for explanation in finding.explanations if explanation.causes == causes)
+    return replace(finding, explanations=kept)
+
+
+def _common(findings: Sequence[Finding], causes: tuple[str, ...]) -> Explanation:
+    """The variants that explain all these cases, or those of any where none does."""
+    each = [[detail for e in finding.explanations for detail in e.details] for finding in findings]
+    every = dict.fromkeys(detail for details in each for detail in details)
+    common = tuple(detail for detail in every if all(detail in details for details in each))
+    return Explanation(causes, common or tuple(every))
 
 
 def _order(stage: str) -> int:

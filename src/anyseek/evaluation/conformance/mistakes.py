@@ -98,6 +98,8 @@ def _instruction_turn(tracer: Tracer, case: Case) -> Variants:
     if len(case.items) == 2:
         yield from _misplaced_in_pair(tracer, case, turns, instruction)
         return
+    if turns.system != instruction:
+        yield "the instruction lacks its full stop", turns.with_system(instruction, turns.content)
     for said in dict.fromkeys((instruction, turns.system)):
         for before, after in (("", ""), ("", " "), ("", "\n"), ("Instruct: ", "\nQuery:"), ("Instruct: ", "\nQuery: ")):
             content = (Run(before + said + after), *turns.content)
@@ -150,7 +152,10 @@ def _swallowed(tracer: Tracer, case: Case) -> Variants:
     yield "the text NULL, no system turn", turns.with_system(None, turns.content)
     if len(case.items) == 2:
         yield "the text NULL instead of the pair, no system turn", turns.with_system(None, (Run("NULL"),))
-    yield "an empty text", tracer.prompt(replace(case, items=tuple(replace(i, parts=i.parts or (Text(""),)) for i in items)))
+    yield (
+        "an empty text",
+        tracer.prompt(replace(case, items=tuple(replace(i, parts=i.parts or (Text(""),)) for i in items))),
+    )
     if any(isinstance(part, Text) for item, has in zip(case.items, shown, strict=True) for part in item.parts if has):
         yield "the picture is left out", tracer.prompt(_changed(case, lambda _: None))
 

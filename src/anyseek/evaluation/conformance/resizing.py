@@ -50,7 +50,9 @@ def _limits(tracer: Tracer) -> Mapping[str, Limits]:
     if path is not None and path.is_file():
         raw = json.loads(path.read_text(encoding="utf-8"))
         size = raw.get("size") or {}
-        low, high = (raw.get(a) or size.get(b) for a, b in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")))
+        low, high = (
+            raw.get(a) or size.get(b) for a, b in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge"))
+        )
         own = Limits(min_pixels=low, max_pixels=high)
         right = filled(tracer.processor.options.limits)
         if own != TRANSFORMERS and (low, high) != (right.min_pixels, right.max_pixels):

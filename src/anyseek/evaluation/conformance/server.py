@@ -16,7 +16,7 @@ from anyseek.evaluation.conformance.pack import Case, data_uri
 from anyseek.evaluation.conformance.trace import Trace
 from anyseek.items import Image, Item, Text
 from anyseek.model.hub import Kind
-from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
+from anyseek.processing.template import embedding_instruction
 
 __all__ = ["Form", "Server"]
 
@@ -89,7 +89,7 @@ def _embedding_body(case: Case, form: Form) -> dict[str, Any]:
     (item,) = case.items
     if form == "input":
         return {"input": [_as_input(item)], "encoding_format": "float"}
-    instruction = item.instruction or DEFAULT_EMBEDDING_INSTRUCTION
+    instruction = embedding_instruction(item.instruction)  # the public code ends it before it makes messages
     messages = [
         {"role": "system", "content": [{"type": "text", "text": instruction}]},
         {"role": "user", "content": _as_parts(item)},
