@@ -20,7 +20,7 @@ Answer = Tensor | InputError
 
 
 def consistency(model: Model, cases: Sequence[Case], tolerance: Tolerance) -> Iterator[Check]:
-    """Each path of the engine against the plain one: one input, no caches, the reference attention.
+    """Each path of the engine against the plain one: one input, no caches, attention in matrix products.
 
     Args:
         model: as it is used.
