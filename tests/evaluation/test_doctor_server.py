@@ -73,7 +73,8 @@ def test_each_cause_is_named_for_an_embedding_server(examine, cause: str) -> Non
 
 
 # Another filter at the same size moves these vectors by less than half precision does; another size does not.
-AT_HALF = PLANTED | {"resize": (Plant(least_pixels=65_536), "grids", PICTURES)}
+AT_HALF = {name: PLANTED[name] for name in ("instruction turn", "swallowed error", "before the norm")}
+AT_HALF["resize"] = (Plant(least_pixels=65_536), "grids", PICTURES)
 
 
 @pytest.mark.parametrize("cause", AT_HALF)
@@ -133,6 +134,11 @@ def test_two_causes_at_once(examine) -> None:
     ((explanation, covered),) = found.causes
     assert explanation.causes == ("raw text", "before the norm")
     assert len(covered) == len(pack("embedding")) - 1
+
+
+def test_a_narrower_vector_hides_no_cause(examine) -> None:
+    found = examine("embedding", Plant(norm=False, width=32))
+    assert [explanation.causes for explanation, _ in found.causes] == [("before the norm",)]
 
 
 def test_independent_causes_are_both_named(examine) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol
 
+from torch.nn import functional
+
 from anyseek.errors import InputError
 from anyseek.evaluation.conformance.causes import CAUSES, READINGS
 from anyseek.evaluation.conformance.compare import STAGES, Difference, Tolerance, difference
@@ -103,8 +105,13 @@ def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: T
 
 
 def explanations(tracer: Tracer, case: Case, other: Trace, tolerance: Tolerance) -> list[Explanation]:
-    """The simplest mistakes that reproduce a record: one, or one in the prompt with one in the reading."""
+    """The simplest mistakes that reproduce a record: one, or one in the prompt with one in the reading.
+
+    Length and width of a vector are left aside: they change none of what is known of its direction.
+    """
     found: list[Explanation] = []
+    if difference(*_directions(tracer.trace(case), other), tolerance) is None:
+        return found
     for cause, variants in groupby(_prompts(tracer, case), key=lambda variant: variant[0]):
         # A vector is not met by chance, a score may be: of a score every reading is collected, and the cases vote.
         if other.score is None and any(len(explanation.causes) == 1 for explanation in found):
@@ -127,8 +134,19 @@ def _reproductions(tracer: Tracer, mistake: Mistake, other: Trace, tolerance: To
     for reading in READINGS:
         causes = (*((mistake.cause,) if mistake.cause else ()), *reading.causes)
         made = tracer.finished(laid, states, reading.read(states))
-        if causes and difference(made, other, tolerance) is None:
+        if causes and difference(*_directions(made, other), tolerance) is None:
             yield Explanation(causes, (mistake.detail,) if mistake.detail else ())
+
+
+def _directions(made: Trace, other: Trace) -> tuple[Trace, Trace]:
+    """Two records with their vectors at the width that both have, and of length 1."""
+    if made.vector is None or other.vector is None:
+        return made, other
+    width = min(len(made.vector), len(other.vector))
+    one, two = (
+        functional.normalize(trace.vector[:width], dim=0) for trace in (made, other) if trace.vector is not None
+    )
+    return replace(made, vector=one), replace(other, vector=two)
 
 
 def _prompts(tracer: Tracer, case: Case) -> Iterator[tuple[str, str, Prompt]]:

@@ -52,12 +52,21 @@ class Transformers:
         row: Tensor = (head[yes] - head[no]).float().cpu()
         return row
 
+    def _template(self) -> str:
+        """The folder's chat template; a reranking folder may name its own beside the default one."""
+        found = self._processor.chat_template or self._processor.tokenizer.chat_template
+        if isinstance(found, dict):
+            found = (self._kind == "reranking" and found.get("reranker")) or found["default"]
+        return str(found or "")
+
     def trace(self, case: Case) -> Trace:
         """Every stage."""
         heard = _Heard()
         try:
-            messages = messages_of(case, str(self._processor.chat_template or self._processor.tokenizer.chat_template))
-            prompt = self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            template = self._template()
+            prompt = self._processor.apply_chat_template(
+                messages_of(case, template), chat_template=template, tokenize=False, add_generation_prompt=True
+            )
             pictures = [_opened(part) for item in case.items for part in item.parts if isinstance(part, Image)]
             given = self._processor(text=[prompt], images=pictures or None, return_tensors="pt").to(self._model.device)
             with torch.inference_mode(), heard.listening(self._model):
