@@ -30,7 +30,6 @@ JUDGE = (
     'Note that the answer can only be "yes" or "no".'
 )
 SHOWN = "<|vision_start|><|image_pad|><|vision_end|>"
-PAD = 151655
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +76,7 @@ class Engine:
             said = DEFAULT
         turns = f"<|im_start|>system\n{said}<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n{self.plant.tail}"
         state = self.state(turns if self.plant.chat else text, pictures)
+        state = state.float()
         vector = state / state.norm() * self.plant.scale
         return vector[: self.plant.width].tolist()
 
@@ -91,7 +91,7 @@ class Engine:
         user = f"{head}{asked}\n<Document>:{answer}"
         turns = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n{self.plant.tail}"
         state = self.state(turns if self.plant.chat else asked + answer, [*pictures, *more])
-        logit = state @ self.model.score_row
+        logit = state.float() @ self.model.score_row
         return float(logit if self.plant.logits else torch.sigmoid(logit.double()))
 
     def shown(self, content: list[Any]) -> tuple[str, list[Pillow.Image]]:
@@ -121,8 +121,9 @@ class Engine:
         for _, rows, columns in grids:
             prompt = prompt.replace("<|image_pad|>", "<|keep|>" * (rows * columns // 4), 1)
         ids = self.library.encode(prompt.replace("<|keep|>", "<|image_pad|>")).ids
-        index = [at for at, token in enumerate(ids) if token == PAD]
-        starts = [at for at in index if ids[at - 1] != PAD]
+        pad = self.library.token_to_id("<|image_pad|>")
+        index = [at for at, token in enumerate(ids) if token == pad]
+        starts = [at for at in index if ids[at - 1] != pad]
         spans = [(start, rows // 2, columns // 2) for start, (_, rows, columns) in zip(starts, grids, strict=True)]
         sample = Sample(
             token_ids=torch.tensor(ids),

@@ -62,7 +62,7 @@ def examine(folder: Path, kind: Kind) -> list[Check]:
     checks = []
     for check in _checks(folder, kind):
         checks.append(check)
-        if check.verdict == "wrong" and check.name in ("files", "config"):
+        if check.verdict == "wrong" and check.name in ("files", "config", "limits"):
             break
     return checks
 

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import inf
 from typing import Protocol
 
 from torch.nn import functional
 
 from anyseek.errors import InputError
 from anyseek.evaluation.conformance.causes import CAUSES, READINGS
-from anyseek.evaluation.conformance.compare import STAGES, Difference, Tolerance, difference
+from anyseek.evaluation.conformance.compare import FULL, STAGES, Difference, Tolerance, cosine, difference
 from anyseek.evaluation.conformance.mistakes import Mistake, mistakes
 from anyseek.evaluation.conformance.pack import Case
-from anyseek.evaluation.conformance.trace import Prompt, Trace, Tracer
+from anyseek.evaluation.conformance.trace import Trace, Tracer
 
 __all__ = ["Diagnosis", "Explanation", "Finding", "Target", "diagnose", "explanations"]
 
@@ -99,7 +100,9 @@ def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: T
     for case in cases:
         right, other = tracer.trace(case), target.trace(case)
         found = difference(right, other, tolerance)
-        known = explanations(tracer, case, other, tolerance) if found and other.error is None else []
+        known = explanations(tracer, case, other, tolerance) if other.error is None else []
+        if known and found is None:  # within half precision, but a mistake is far closer
+            found = Difference("vector", f"1 - cosine is {_gap(*_directions(right, other)):.1e}")
         findings.append(Finding(case.name, found, tuple(known)))
     return _agreed(findings)
 
@@ -107,23 +110,32 @@ def diagnose(tracer: Tracer, target: Target, cases: Sequence[Case], tolerance: T
 def explanations(tracer: Tracer, case: Case, other: Trace, tolerance: Tolerance) -> list[Explanation]:
     """The simplest mistakes that reproduce a record: one, or one in the prompt with one in the reading.
 
-    Length and width of a vector are left aside: they change none of what is known of its direction.
+    A mistake must be equal to the record within the tolerance, and a vector of it at most half as far as the right one:
+    rounding to half precision is no direction that a mistake could follow by chance, so that even a mistake below the
+    tolerance shows. Length and width of a vector are left aside: they change nothing of its direction. Nothing is
+    explained of a score within the tolerance, nor of a vector that is right in full precision.
     """
-    found: list[Explanation] = []
-    if difference(*_directions(tracer.trace(case), other), tolerance) is None:
-        return found
-    for cause, variants in groupby(_prompts(tracer, case), key=lambda variant: variant[0]):
-        # A vector is not met by chance, a score may be: of a score every reading is collected, and the cases vote.
-        if other.score is None and any(len(explanation.causes) == 1 for explanation in found):
+    right, aligned = _directions(tracer.trace(case), other)
+    if difference(right, aligned, FULL if other.vector is not None else tolerance) is None:
+        return []
+    nearest = _gap(right, aligned) / 2
+    found: list[tuple[float, Explanation]] = []
+    for cause, variants in groupby(_prompts(tracer, case), key=lambda mistake: mistake.cause):
+        # In full precision no vector is met by chance, but a score may be: of scores all readings are kept, to vote.
+        if other.vector is not None and tolerance is FULL and any(len(e.causes) == 1 for _, e in found):
             break
-        for _, detail, prompt in variants:
-            found += _reproductions(tracer, Mistake(cause, detail, prompt), other, tolerance)
-    fewest = min((len(explanation.causes) for explanation in found), default=0)
-    return [explanation for explanation in found if len(explanation.causes) == fewest]
+        for mistake in variants:
+            found += [(gap, e) for gap, e in _reproductions(tracer, mistake, other, tolerance) if gap <= nearest]
+    best = min((gap for gap, _ in found), default=0.0)
+    close = [explanation for gap, explanation in found if gap <= 4 * best + 1e-7]
+    fewest = min((len(explanation.causes) for explanation in close), default=0)
+    return [explanation for explanation in close if len(explanation.causes) == fewest]
 
 
-def _reproductions(tracer: Tracer, mistake: Mistake, other: Trace, tolerance: Tolerance) -> Iterator[Explanation]:
-    """The readings under which a prompt gives just this record; a prompt without a cause is the right one."""
+def _reproductions(
+    tracer: Tracer, mistake: Mistake, other: Trace, tolerance: Tolerance
+) -> Iterator[tuple[float, Explanation]]:
+    """The readings under which a prompt gives just this record, and how far each is from it."""
     try:
         laid = tracer.lay_out(mistake.prompt)
     except InputError:  # this prompt cannot be made of a corrupt picture
@@ -133,9 +145,22 @@ def _reproductions(tracer: Tracer, mistake: Mistake, other: Trace, tolerance: To
     states = tracer.run(laid)
     for reading in READINGS:
         causes = (*((mistake.cause,) if mistake.cause else ()), *reading.causes)
-        made = tracer.finished(laid, states, reading.read(states))
-        if causes and difference(*_directions(made, other), tolerance) is None:
-            yield Explanation(causes, (mistake.detail,) if mistake.detail else ())
+        made, aligned = _directions(tracer.finished(laid, states, reading.read(states)), other)
+        if causes and difference(made, aligned, tolerance) is None:
+            yield _gap(made, aligned), Explanation(causes, (mistake.detail,) if mistake.detail else ())
+
+
+def _prompts(tracer: Tracer, case: Case) -> Iterator[Mistake]:
+    """The right prompt, as a mistake without a cause, then the wrong ones."""
+    yield Mistake("", "", tracer.prompt(case))
+    yield from mistakes(tracer, case)
+
+
+def _gap(made: Trace, other: Trace) -> float:
+    """1 - cosine of two vectors; 0 where there are none to compare."""
+    if made.vector is None or other.vector is None:
+        return inf if made.error is not None else 0.0
+    return max(0.0, 1 - cosine(made.vector, other.vector))
 
 
 def _directions(made: Trace, other: Trace) -> tuple[Trace, Trace]:
@@ -147,13 +172,6 @@ def _directions(made: Trace, other: Trace) -> tuple[Trace, Trace]:
         functional.normalize(trace.vector[:width], dim=0) for trace in (made, other) if trace.vector is not None
     )
     return replace(made, vector=one), replace(other, vector=two)
-
-
-def _prompts(tracer: Tracer, case: Case) -> Iterator[tuple[str, str, Prompt]]:
-    """Cause, detail and prompt: the right one first."""
-    yield "", "", tracer.prompt(case)
-    for mistake in mistakes(tracer, case):
-        yield mistake.cause, mistake.detail, mistake.prompt
 
 
 def _agreed(findings: Sequence[Finding]) -> Diagnosis:

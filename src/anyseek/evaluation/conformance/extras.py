@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from anyseek.engine.runtime import LIMITS_FILE, own_limits
 from anyseek.errors import CheckpointError
 from anyseek.evaluation.conformance.pack import Case, pack
 from anyseek.evaluation.conformance.templates import TemplateFault, rendered
@@ -97,16 +98,14 @@ def _pixel_sizes(folder: Path) -> Extra:
         return name, True, str(error)
     size = raw.get("size") or {}
     low, high = size.get("shortest_edge", raw.get("min_pixels")), size.get("longest_edge", raw.get("max_pixels"))
-    if (low, high) == (REFERENCE.min_pixels, REFERENCE.max_pixels):
-        return name, False, "preprocessor_config.json asks for the reference's sizes"
-    return (
-        name,
-        True,
-        (
-            f"preprocessor_config.json asks for {low} to {high} pixels, the reference takes {REFERENCE.min_pixels} to "
-            f"{REFERENCE.max_pixels}: libraries that go by the file resize otherwise"
-        ),
+    right = own_limits(folder / LIMITS_FILE).over(REFERENCE)
+    if (low, high) == (right.min_pixels, right.max_pixels):
+        return name, False, "preprocessor_config.json asks for the right sizes"
+    text = (
+        f"preprocessor_config.json asks for {low} to {high} pixels, right are {right.min_pixels} to "
+        f"{right.max_pixels}: libraries that go by the file resize otherwise"
     )
+    return name, True, text
 
 
 def _auto_processor(folder: Path) -> Extra:

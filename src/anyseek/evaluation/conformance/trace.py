@@ -1,6 +1,6 @@
 """What happens to one input, stage by stage, as a record; and our own model's record of a case.
 
-The model is run here plainly: one input, no caches, attention in matrix products (the slow reference would take minutes).
+The model is run plainly here: one input, no caches, attention in matrix products (the slow reference takes minutes).
 """
 
 from collections.abc import Iterator
