@@ -120,7 +120,7 @@ def explanations(tracer: Tracer, case: Case, other: Trace, tolerance: Tolerance)
         return []
     nearest = _gap(right, aligned) / 2
     found: list[tuple[float, Explanation]] = []
-    for cause, variants in groupby(_prompts(tracer, case), key=lambda mistake: mistake.cause):
+    for _, variants in groupby(_prompts(tracer, case), key=lambda mistake: mistake.cause):
         # In full precision no vector is met by chance, but a score may be: of scores all readings are kept, to vote.
         if other.vector is not None and tolerance is FULL and any(len(e.causes) == 1 for _, e in found):
             break
