@@ -41,8 +41,10 @@ FULL = Tolerance(vector=0.99999, state=0.9999, logit=0.005, length=1e-4)
 four levels apart at an edge; bilinear is tens of levels away."""
 
 HALF = Tolerance(vector=0.999, state=0.99, logit=0.15, length=1e-2)
-"""One side in bfloat16 or float16: measured 0.9998 between the two precisions on random weights (tests/parity). A
-mistake that moves a vector by less than this is found all the same, when it explains half of what is left (`diagnosis.py`)."""
+"""One side in bfloat16 or float16: measured 0.9998 between the two precisions on random weights (tests/parity).
+
+A mistake that moves a vector by less is found all the same, when it explains half of what is left (`diagnosis.py`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
