@@ -9,6 +9,7 @@ import click
 import anyseek
 from anyseek import errors
 from anyseek.cli.demo import demo
+from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
 from anyseek.cli.models import models
 from anyseek.cli.options import DEBUG
@@ -70,5 +71,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, models):
+for _command in (search, embed, rerank, plan, demo, models, doctor):
     main.add_command(_command)

@@ -135,13 +135,40 @@ class Processor:
         Raises:
             InputError: a source cannot be opened, or the item does not fit.
         """
-        pieces = template.embedding_prompt(self._resolved(item))
-        return self._lay_out(pieces, item.limits.max_tokens)
+        pieces = template.embedding_prompt(self.resolved(item))
+        return self.lay_out(pieces, item.limits.max_tokens)
 
     def prepare_pair(self, query: Item, document: Item) -> Prepared:
         """The same for the reranking prompt of a pair; the instruction is the query's."""
-        pieces = template.reranking_prompt(self._resolved(query), self._resolved(document))
-        return self._lay_out(pieces, document.limits.max_tokens or query.limits.max_tokens)
+        pieces = template.reranking_prompt(self.resolved(query), self.resolved(document))
+        return self.lay_out(pieces, document.limits.max_tokens or query.limits.max_tokens)
+
+    def resolved(self, item: Item) -> Item:
+        """The item with opened sources and complete limits.
+
+        Raises:
+            InputError: a source cannot be opened.
+        """
+        resolved = resolve(item, self.options.media)
+        return replace(resolved, limits=item.limits.over(self.options.limits))
+
+    def lay_out(self, pieces: list[Piece], max_tokens: int | None = None) -> Prepared:
+        """Sizes and ids of a prompt of resolved parts; to fit, text is cut from its end, then vision is made smaller.
+
+        Raises:
+            InputError: a source cannot be read, or the prompt does not fit.
+        """
+        limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
+        if not self.options.vision and any(isinstance(piece, Vision) for piece in pieces):
+            raise InputError("this model was loaded for text only; load it with vision=True to give it pictures")
+        visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
+        prompt = self._assemble(pieces, visuals)
+        if len(prompt.ids) <= limit:
+            return prompt
+        bare = [replace(p, text="") if isinstance(p, Run) and p.user else p for p in pieces]
+        fitted = self._fit_vision(bare, visuals, limit)
+        prompt, cut = self._fit_text(pieces, fitted, limit)
+        return replace(prompt, cut_characters=cut, shrunk=fitted is not visuals)
 
     def produce(self, prompt: Prepared) -> Sample:
         """Decode what a prompt shows.
@@ -194,25 +221,6 @@ class Processor:
     def pair_sample(self, query: Item, document: Item) -> Sample:
         """The reranking prompt of a pair, decoded."""
         return self.produce(self.prepare_pair(query, document))
-
-    def _resolved(self, item: Item) -> Item:
-        """The item with opened sources and complete limits."""
-        resolved = resolve(item, self.options.media)
-        return replace(resolved, limits=item.limits.over(self.options.limits))
-
-    def _lay_out(self, pieces: list[Piece], max_tokens: int | None) -> Prepared:
-        """Choose sizes and ids so that the prompt fits: text is cut from its end, then vision is made smaller."""
-        limit = max_tokens or self.options.limits.max_tokens or self.options.max_tokens
-        if not self.options.vision and any(isinstance(piece, Vision) for piece in pieces):
-            raise InputError("this model was loaded for text only; load it with vision=True to give it pictures")
-        visuals = [visual_of(p.part, p.limits, self.options.media) for p in pieces if isinstance(p, Vision)]
-        prompt = self._assemble(pieces, visuals)
-        if len(prompt.ids) <= limit:
-            return prompt
-        bare = [replace(p, text="") if isinstance(p, Run) and p.user else p for p in pieces]
-        fitted = self._fit_vision(bare, visuals, limit)
-        prompt, cut = self._fit_text(pieces, fitted, limit)
-        return replace(prompt, cut_characters=cut, shrunk=fitted is not visuals)
 
     def _fit_vision(self, bare: list[Piece], visuals: list[Visual], limit: int) -> list[Visual]:
         """The visuals, made smaller together until the prompt without user text fits."""

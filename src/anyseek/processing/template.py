@@ -13,6 +13,7 @@ __all__ = [
     "Run",
     "Special",
     "Vision",
+    "embedding_instruction",
     "embedding_prompt",
     "reranking_prompt",
 ]
@@ -53,10 +54,15 @@ Piece = Special | Run | Vision
 
 def embedding_prompt(item: Item) -> list[Piece]:
     """The prompt whose last token is the vector. Parts must be resolved: no `File`."""
-    instruction = (item.instruction or "").strip()
+    return _conversation(embedding_instruction(item.instruction), _content(item))
+
+
+def embedding_instruction(instruction: str | None) -> str:
+    """The system turn of an embedding prompt: stripped, and with a full stop unless it ends in punctuation."""
+    instruction = (instruction or "").strip()
     if instruction and not unicodedata.category(instruction[-1]).startswith("P"):
         instruction += "."
-    return _conversation(instruction or DEFAULT_EMBEDDING_INSTRUCTION, _content(item))
+    return instruction or DEFAULT_EMBEDDING_INSTRUCTION
 
 
 def reranking_prompt(query: Item, document: Item) -> list[Piece]:
