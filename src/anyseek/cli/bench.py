@@ -55,7 +55,7 @@ def _print(result: "Result") -> None:
     from anyseek.cli.output import print_table
     from anyseek.evaluation.bench import report
 
-    for columns, rows in (report.row_table(result), report.load_table(result)):
+    for columns, rows in (report.row_table(result, brief=True), report.load_table(result)):
         if rows:
             print_table(columns, rows)
     for text in report.notes(result):

@@ -7,6 +7,7 @@ Neither is shown video: transformers needs torchvision for it, and its releases 
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,6 +168,7 @@ class SentenceTransformers:
     def __init__(self, models: Models, device: torch.device, dtype: torch.dtype) -> None:
         """Keep where the models are; they are loaded when wanted."""
         self._library = library("sentence_transformers")
+        logging.getLogger("sentence_transformers").setLevel(logging.ERROR)  # as for transformers
         self.name = f"sentence-transformers {self._library.__version__}"
         self._folders = models
         self._options = {"device": str(device), "model_kwargs": {"dtype": dtype}}

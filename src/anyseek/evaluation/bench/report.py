@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from anyseek.evaluation.bench.ceilings import Ceilings
 from anyseek.evaluation.bench.engines import FEATURE_BYTES
 from anyseek.evaluation.bench.fresh import Load
 from anyseek.evaluation.bench.measure import Entry, Row
@@ -20,31 +19,39 @@ Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """Column names, a leading `>` setting one to the right, and rows."""
 
 
-def row_table(result: Result) -> Table:
-    """One line of each workload: what we reach, its share of the machine's limit, ratios measured (and predicted)."""
+def row_table(result: Result, *, brief: bool = False) -> Table:
+    """One line of each workload: what we reach, its share of the machine's limit, ratios measured (and predicted).
+
+    Args:
+        result: of a run.
+        brief: names of workloads instead of titles and no seconds, for narrow terminals.
+    """
     peers = [name for name in result.versions if name not in ("Python", "torch")]
-    columns = ("workload", ">items/s", ">tokens/s", "seconds", ">limit", *(f"x {name}" for name in peers))
-    if any(row.ours.peak_bytes is not None for row in result.rows):
+    columns = ("workload", ">items/s", ">tokens/s", ">limit", *(f"x {name}" for name in peers))
+    if not brief:
+        columns += ("seconds",)
+    if result.device.startswith("cuda"):
         columns += (">GB",)
-    return columns, [_cells(row, peers, result.ceilings, len(columns) > len(peers) + 5) for row in result.rows]
+    return columns, [_cells(row, peers, result, brief) for row in result.rows]
 
 
-def _cells(row: Row, peers: Sequence[str], ceilings: Ceilings, with_memory: bool) -> tuple[str, ...]:
+def _cells(row: Row, peers: Sequence[str], result: Result, brief: bool) -> tuple[str, ...]:
     """The cells of a row."""
     ours = row.ours
     flops = ours.work.flops if ours.work else math.nan
-    share = ceilings.least_seconds(flops, row.weight_bytes) / ours.median
-    ratios = [next((_ratio(e, ours) for e in row.others if e.engine.split(" ")[0] == peer), "-") for peer in peers]
-    memory = ("-" if ours.peak_bytes is None else f"{ours.peak_bytes / 1e9:.2f}",) if with_memory else ()
-    return (
-        row.title,
+    share = result.ceilings.least_seconds(flops, row.weight_bytes) / ours.median
+    cells = (
+        row.name if brief else row.title,
         _short(row.items / ours.median),
         _short(row.tokens / ours.median),
-        _seconds(ours),
         f"{share:.0%}",
-        *ratios,
-        *memory,
+        *(next((_ratio(e, ours) for e in row.others if e.engine.split(" ")[0] == peer), "-") for peer in peers),
     )
+    if not brief:
+        cells += (_seconds(ours),)
+    if result.device.startswith("cuda"):
+        cells += ("-" if ours.peak_bytes is None else f"{ours.peak_bytes / 1e9:.2f}",)
+    return cells
 
 
 def load_table(result: Result) -> Table:
@@ -85,14 +92,16 @@ def notes(result: Result) -> list[str]:
                 found.append(f"{row.title}: {entry.engine} was not timed: {entry.reason}.")
     largest = max((e.difference for r in result.rows for e in r.others if e.difference is not None), default=math.nan)
     found.append(
-        f"Before anything was timed its results were compared, with one another or (clips, no peers) with the same "
-        f"inputs one by one: the largest difference is {largest:.1g}, {result.tolerance:.1g} is allowed."
+        f"Results were compared before anything was timed, where no peer ran with the same inputs one by one: the "
+        f"largest difference is {largest:.1g}. Allowed are {result.tolerance.vectors:.2g} between vectors of length 1 "
+        f"and {result.tolerance.scores:.2g} between probabilities."
     )
     return list(dict.fromkeys(found))
 
 
 READING = f"""\
 - seconds: median of the rounds (fastest to slowest, rounds); engines take turns in each round.
+- GB: memory of the accelerator that a round needs above the loaded models.
 - tokens/s: tokens of the whole prompts, whether or not they had to be computed.
 - limit: the least time that this machine could take (operations that were run at the rate of the matrix product, or all
   weights read once at the rate of the copy, whichever is longer), as a share of the time taken.

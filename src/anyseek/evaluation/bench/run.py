@@ -14,7 +14,7 @@ from anyseek.errors import ConfigError
 from anyseek.evaluation.bench.ceilings import Ceilings, measure_ceilings
 from anyseek.evaluation.bench.engines import Anyseek
 from anyseek.evaluation.bench.fresh import ENGINES, Load, Place, make_engine, measure_load
-from anyseek.evaluation.bench.measure import TOLERANCES, Row, Rules, measure
+from anyseek.evaluation.bench.measure import TOLERANCES, Row, Rules, Tolerance, measure
 from anyseek.evaluation.bench.shapes import shape_named, write_models
 from anyseek.evaluation.bench.workloads import NAMES, SIZES, Sizes, make_workloads
 from anyseek.model import hub
@@ -63,7 +63,7 @@ class Result:
         device: resolved.
         dtype: resolved.
         versions: package -> version.
-        tolerance: most that results may differ.
+        tolerance: between results.
         ceilings: of the machine.
         rows: one of each workload.
         loads: one of each engine.
@@ -76,7 +76,7 @@ class Result:
     device: str
     dtype: str
     versions: dict[str, str]
-    tolerance: float
+    tolerance: Tolerance
     ceilings: Ceilings
     rows: list[Row] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)

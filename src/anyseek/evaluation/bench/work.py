@@ -17,10 +17,6 @@ from torch import Tensor, nn
 
 __all__ = ["Work", "counted"]
 
-Arguments = Sequence[Any]
-Options = Mapping[str, Any]
-Hook = Callable[[nn.Module, Any, dict[str, Any], Any], None]
-
 TEXT_ATTENTION = re.compile(r"layers\.\d+\.self_attn$")
 VISION_ATTENTION = re.compile(r"blocks\.\d+\.attn$")
 FIRST_KEYS = re.compile(r"layers\.0\.self_attn\.k_proj$")
@@ -42,6 +38,12 @@ class Work:
     patches: int = 0
 
 
+Arguments = Sequence[Any]
+Options = Mapping[str, Any]
+Counter = Callable[[Arguments, Options, Any], Work]
+"""A module's arguments, by position and by name, and its output to what that run counts for."""
+
+
 @contextmanager
 def counted(models: Sequence[nn.Module]) -> Iterator[Work]:
     """Count what models compute inside the `with`."""
@@ -49,8 +51,8 @@ def counted(models: Sequence[nn.Module]) -> Iterator[Work]:
     handles = []
     for model in models:
         for name, module in model.named_modules():
-            for hook in _hooks(name, module, work):
-                handles.append(module.register_forward_hook(hook, with_kwargs=True))
+            for counter in _counters(name, module):
+                handles.append(module.register_forward_hook(partial(_note, work, counter), with_kwargs=True))
     try:
         yield work
     finally:
@@ -58,39 +60,36 @@ def counted(models: Sequence[nn.Module]) -> Iterator[Work]:
             handle.remove()
 
 
-def _hooks(name: str, module: nn.Module, work: Work) -> Iterator[Hook]:
-    """What to note when a module has run."""
+def _counters(name: str, module: nn.Module) -> Iterator[Counter]:
+    """What a run of a module counts for."""
     if isinstance(module, nn.Linear | nn.Conv3d):
-        yield partial(_linear, work, module.weight[0].numel())
+        size = module.weight[0].numel()
+        yield lambda args, kwargs, out: Work(flops=2 * size * out.numel())
     if FIRST_KEYS.search(name):
-        yield partial(_passed, work, "tokens")
+        yield lambda args, kwargs, out: Work(tokens=out.numel() // out.shape[-1])
     if FIRST_PATCHES.search(name):
-        yield partial(_passed, work, "patches")
-    for pattern, last, pairs in (
-        (TEXT_ATTENTION, "o_proj", _text_pairs),
-        (VISION_ATTENTION, "proj", _vision_pairs),
-    ):
-        if pattern.search(name):
-            weight = module.get_submodule(last).weight
-            assert isinstance(weight, Tensor)
-            yield partial(_attention, work, weight.shape[1], pairs)
+        yield lambda args, kwargs, out: Work(patches=out.numel() // out.shape[-1])
+    if TEXT_ATTENTION.search(name):
+        queries = _width(module, "q_proj")
+        yield lambda args, kwargs, out: Work(flops=4 * queries * _text_pairs(args, kwargs))
+    if VISION_ATTENTION.search(name):
+        width = _width(module, "proj")
+        yield lambda args, kwargs, out: Work(flops=4 * width * _vision_pairs(args, kwargs))
 
 
-def _linear(work: Work, size: int, _: nn.Module, args: Arguments, kwargs: Options, out: Tensor) -> None:
-    """`size` inputs to each number that comes out."""
-    work.flops += 2 * size * out.numel()
+def _width(module: nn.Module, name: str) -> int:
+    """Numbers that a linear layer inside a module gives."""
+    weight = module.get_submodule(name).weight
+    assert isinstance(weight, Tensor)
+    return weight.shape[0]
 
 
-def _passed(work: Work, what: str, _: nn.Module, args: Arguments, kwargs: Options, out: Tensor) -> None:
-    """Rows that went through."""
-    setattr(work, what, getattr(work, what) + out.numel() // out.shape[-1])
-
-
-def _attention(
-    work: Work, width: int, pairs: Callable[..., float], _: nn.Module, args: Arguments, kwargs: Options, out: Any
-) -> None:
-    """Scores and weighted sums over `width` numbers of every pair."""
-    work.flops += 4 * width * pairs(args, kwargs)
+def _note(work: Work, counter: Counter, _: nn.Module, args: Arguments, kwargs: Options, out: Any) -> None:
+    """Add what one run counts for."""
+    run = counter(args, kwargs, out)
+    work.flops += run.flops
+    work.tokens += run.tokens
+    work.patches += run.patches
 
 
 def _text_pairs(args: Arguments, kwargs: Options) -> float:
