@@ -23,7 +23,7 @@ __all__ = ["bench"]
 )
 @click.option("--peers/--no-peers", default=True, help="Compare with transformers and sentence-transformers.")
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Most rounds of a row.")
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="No new round of a row after so long.")
+@click.option("--seconds", type=float, default=40.0, show_default=True, help="No new round of a row after so long.")
 @click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write Markdown into a folder."
 )

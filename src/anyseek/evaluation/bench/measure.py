@@ -56,7 +56,7 @@ class Rules:
 
     tolerance: Tolerance
     repeats: int = 5
-    seconds: float = 20.0
+    seconds: float = 40.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError for no repeats."""

@@ -47,7 +47,7 @@ class BenchOptions:
     workloads: tuple[str, ...] = ()
     peers: bool = True
     repeats: int = 5
-    seconds: float = 20.0
+    seconds: float = 40.0
     sizes: Sizes | None = None
 
 

@@ -49,7 +49,7 @@ class Sizes:
 
 _CPU = Sizes(
     short=64,
-    mixed=32,
+    mixed=48,
     pictures=64,
     pages=16,
     clips=2,
