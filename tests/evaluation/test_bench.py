@@ -223,6 +223,8 @@ def test_engines_take_turns_until_time_is_up() -> None:
     assert times == dict.fromkeys("abc", (1.0, 1.0))
     times = measure.alternate(runs, Rules(tolerance=TOLERANCES["float32"], repeats=5, seconds=0))
     assert times == dict.fromkeys("abc", (1.0,))
+    quick = Rules(tolerance=TOLERANCES["float32"], repeats=1, seconds=100, least_seconds=0.01)
+    assert len(measure.alternate(runs, quick)["a"]) > 1
     with pytest.raises(ConfigError, match="at least 1"):
         Rules(tolerance=TOLERANCES["float32"], repeats=0)
 
@@ -310,7 +312,7 @@ def test_loading_in_a_process_of_its_own(models: shapes.Models) -> None:
 @pytest.fixture(scope="module")
 def result() -> run.Result:
     told: list[str] = []
-    options = run.BenchOptions(device="cpu", peers=False, repeats=1, sizes=SIZES, workloads=workloads.NAMES)
+    options = run.BenchOptions(device="cpu", peers=False, repeats=1, seconds=0, sizes=SIZES, workloads=workloads.NAMES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "shape_named", lambda name: MINI)
         patch.setattr(run, "measure_ceilings", partial(ceilings.measure_ceilings, share=0.05))

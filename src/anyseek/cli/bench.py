@@ -22,8 +22,14 @@ __all__ = ["bench"]
     "--workload", "workloads", multiple=True, metavar="NAME", help="One row; may be repeated; all if not given."
 )
 @click.option("--peers/--no-peers", default=True, help="Compare with transformers and sentence-transformers.")
-@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Most rounds of a row.")
-@click.option("--seconds", type=float, default=40.0, show_default=True, help="No new round of a row after so long.")
+@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds of a row.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=40.0,
+    show_default=True,
+    help="No new round of a row after so long; quick ones go on for a twentieth of it.",
+)
 @click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write Markdown into a folder."
 )

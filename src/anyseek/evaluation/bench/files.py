@@ -32,11 +32,15 @@ def write_pictures(folder: Path, count: int) -> Iterator[Path]:
 
 
 def write_pages(folder: Path, count: int, scale: int) -> Iterator[Path]:
-    """Pages of 320 x 448 pixels (140 tokens), each pixel drawn `scale` times across and down, as PNG."""
+    """Pages of 320 x 448 pixels (140 tokens), each pixel drawn `scale` times across and down, as PNG.
+
+    Several workloads show them: what is in the folder already is not drawn again.
+    """
     rng = random.Random(2)
     for number in range(count):
         page = replace(sample_page(rng, object_ids("train")), width=320, height=448)
-        yield _write(page.draw().repeat(scale, axis=0).repeat(scale, axis=1), folder / f"page{number:03}.png")
+        path = folder / f"page{number:03}.png"
+        yield path if path.exists() else _write(page.draw().repeat(scale, axis=0).repeat(scale, axis=1), path)
 
 
 def write_clips(folder: Path, count: int) -> Iterator[Path]:

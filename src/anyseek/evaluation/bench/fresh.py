@@ -50,7 +50,7 @@ class Load:
 
     Attributes:
         engine: its name.
-        load_seconds: from the call that loads the embedding model to its return, imports of the engine included.
+        load_seconds: from the call that loads the embedding model to its return; a peer's own imports fall into it.
         first_seconds: from the start of the process to its end, with one vector made.
         peak_bytes: most memory of the host.
         device_bytes: most memory of the accelerator; None on a CPU.

@@ -1,5 +1,6 @@
 """One row: equal results first, then times, taken by turns so that what else the machine does falls on all alike."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,13 +51,15 @@ class Rules:
 
     Attributes:
         tolerance: between results.
-        repeats: most times that each engine is timed.
+        repeats: how often each engine is timed.
         seconds: after this long no further round begins; one always runs.
+        least_seconds: rounds that are over sooner are repeated for this long.
     """
 
     tolerance: Tolerance
     repeats: int = 5
     seconds: float = 40.0
+    least_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError for no repeats."""
@@ -174,8 +177,10 @@ def alternate(runs: Mapping[str, Callable[[], float]], rules: Rules) -> dict[str
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     names, start = list(runs), time.perf_counter()
-    for number in range(rules.repeats):
-        if number and time.perf_counter() - start > rules.seconds:
+    for number in itertools.count():
+        passed = time.perf_counter() - start
+        enough = number >= rules.repeats and passed >= rules.least_seconds
+        if number and (enough or passed > rules.seconds):
             break
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:

@@ -178,7 +178,7 @@ class SentenceTransformers:
         """Video is not run, nor are rerankers where they cannot be loaded."""
         version = library("transformers").__version__
         if workload.query is not None and int(version.split(".")[0]) < 5:
-            return f"its CrossEncoder reads such a reranker with transformers 5 only (this is {version})"
+            return f"not run: its CrossEncoder reads such rerankers with transformers 5 only (this is {version})"
         return NO_VIDEO if workload.has_video else ""
 
     def models(self, workload: Workload) -> Sequence[nn.Module]:

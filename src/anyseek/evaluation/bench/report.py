@@ -87,7 +87,7 @@ def notes(result: Result) -> list[str]:
             if entry.engine == "its first query":
                 found.append(f"{row.title}: {_ratio(entry, row.ours)} its first query, which saw the same pages.")
             elif entry.reason and entry.difference is None:
-                found.append(f"{row.title}: {entry.engine} was {entry.reason}.")
+                found.append(f"{row.title}: {entry.engine}: {entry.reason}.")
             elif entry.is_wrong:
                 found.append(f"{row.title}: {entry.engine} was not timed: {entry.reason}.")
     largest = max((e.difference for r in result.rows for e in r.others if e.difference is not None), default=math.nan)
@@ -108,7 +108,9 @@ READING = f"""\
 - x PEER: its time over ours; in brackets what the operations alone predict, counted while both ran, padding and
   repetition included.
 - transformers goes the way of the public code: padded batches of 16 to embed, one pair at a time to score.
-  sentence-transformers is called with its defaults. Both open the same files as we do.
+  sentence-transformers is called with its defaults. Both open the same files as we do, and both choose their own
+  attention.
+- load: from the call to a loaded model. The peers import their own modules in it, we do not: compare the whole process.
 - Vision features are forgotten before each round but for a second query; the cache may hold {FEATURE_BYTES >> 30} GB.
   The template's keys and values stay, as in service. Weights are random.
 """

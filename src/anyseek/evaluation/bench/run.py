@@ -36,8 +36,8 @@ class BenchOptions:
         dtype: likewise.
         workloads: names; nothing stands for all.
         peers: whether transformers and sentence-transformers are compared with.
-        repeats: most rounds of a row.
-        seconds: after so long no further round of a row begins.
+        repeats: rounds of a row.
+        seconds: after so long no further round of a row begins; quick ones go on for a twentieth of it.
         sizes: how much a workload holds; None takes the shape's.
     """
 
@@ -103,7 +103,12 @@ def run_bench(options: BenchOptions, progress: Callable[[str], None], on_row: Ca
     device = resolve_device(options.device)
     dtype = resolve_dtype(options.dtype, device)
     dtype_name = str(dtype).removeprefix("torch.")
-    rules = Rules(tolerance=TOLERANCES[dtype_name], repeats=options.repeats, seconds=options.seconds)
+    rules = Rules(
+        tolerance=TOLERANCES[dtype_name],
+        repeats=options.repeats,
+        seconds=options.seconds,
+        least_seconds=options.seconds / 20,
+    )
     engines = ENGINES if options.peers else ENGINES[:1]
     with tempfile.TemporaryDirectory(prefix="anyseek-bench-") as temporary:
         folder = Path(temporary)
@@ -131,7 +136,9 @@ def run_bench(options: BenchOptions, progress: Callable[[str], None], on_row: Ca
             result.loads.extend(measure_load(name, place) for name in engines)
         chosen = tuple(name for name in names if name != LOAD)
         sizes = options.sizes or SIZES[shape.name]
-        for number, workload in enumerate(make_workloads(chosen, folder, sizes, Tokenizer(models.embedding)), 1):
+        for number, workload in enumerate(
+            make_workloads(chosen, folder / "inputs", sizes, Tokenizer(models.embedding)), 1
+        ):
             progress(f"{number} of {len(chosen)}: {workload.title}")
             result.rows.append(measure(workload, ours, peers, rules))
             on_row(result.rows[-1])

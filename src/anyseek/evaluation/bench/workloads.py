@@ -110,10 +110,9 @@ def make_workloads(names: tuple[str, ...], folder: Path, sizes: Sizes, tokenizer
         sizes: how much.
         tokenizer: that text lengths are counted with.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        place = folder / name
-        place.mkdir(parents=True)
-        yield _MAKERS[name](place, sizes, tokenizer)
+        yield _MAKERS[name](folder, sizes, tokenizer)
 
 
 def _short(folder: Path, sizes: Sizes, tokenizer: Tokenizer) -> Workload:
