@@ -1,5 +1,5 @@
 # make demo    install, then search the bundled samples      make check   format, lint, types, architecture
-# make test    install with the test extra, then run pytest  make bench   every script in benchmarks/
+# make test    install with the test extra, then run pytest  make bench   benchmarks/ and anyseek bench
 # Another Python: make PYTHON=python3.12 test. Options for pip: PIP_FLAGS="--index-url ...".
 
 PYTHON ?= python3
@@ -46,6 +46,7 @@ format: $(VENV)/.stamp-dev
 
 bench: $(VENV)/.stamp-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
+	$(BIN)/anyseek bench
 
 train-tiny: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.tiny embedder runs/tiny

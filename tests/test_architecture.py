@@ -39,8 +39,8 @@ FLOORS = {
 # Third parties and the only places (files, or rooms ending in /) that may import them.
 FENCES = {
     "tokenizers": ("processing/tokenizer.py",),
-    "PIL": ("media/", "world/"),  # the world draws
-    "av": ("media/", "world/"),  # the world writes clips
+    "PIL": ("media/", "world/", "evaluation/bench/files.py"),  # the world draws; a benchmark writes its inputs
+    "av": ("media/", "world/", "evaluation/bench/files.py"),
     "pypdfium2": ("media/",),
     "httpx": ("model/download.py", "evaluation/conformance/server.py"),
     "huggingface_hub": ("model/hub.py", "model/download.py"),
@@ -50,8 +50,9 @@ FENCES = {
     "tqdm": ("engine/", "training/", "cli/"),
     "triton": ("ops/",),
     "flash_attn": ("ops/",),
-    "transformers": ("evaluation/conformance/libraries.py",),  # what `doctor` compares with, never needed to run
-    "sentence_transformers": ("evaluation/conformance/libraries.py",),
+    # What `doctor` and `bench` compare with, when they are asked to; never needed to run.
+    "transformers": ("evaluation/conformance/libraries.py", "evaluation/bench/peers.py"),
+    "sentence_transformers": ("evaluation/conformance/libraries.py", "evaluation/bench/peers.py"),
     "torchvision": (),
     "qwen_vl_utils": (),
     "jinja2": ("evaluation/conformance/templates.py",),  # torch depends on it

@@ -10,6 +10,7 @@
     |-- CheckpointError (RuntimeError)      missing, unexpected or mis-shaped weights, or an unreadable config
     |-- CapacityError (RuntimeError)        it does not fit; says the limit and the knob
     |-- TrainingError (RuntimeError)        non-finite loss, empty batch; says the step
+    |-- MismatchError (AssertionError)      two ways to compute the same gave different results; says which
     `-- DependencyError (ImportError)       a package is missing or too old; says how to install it
 
 Each leaf also inherits the standard class it replaces, so that `except ValueError` keeps working.
@@ -24,6 +25,7 @@ __all__ = [
     "DependencyError",
     "InputError",
     "LimitError",
+    "MismatchError",
     "RefusedError",
     "SourceError",
     "TrainingError",
@@ -87,6 +89,10 @@ class CapacityError(AnyseekError, RuntimeError):
 
 class TrainingError(AnyseekError, RuntimeError):
     """Training cannot go on: a non-finite loss or an empty batch."""
+
+
+class MismatchError(AnyseekError, AssertionError):
+    """Two ways to compute the same gave different results; the message says which, and where to read by how much."""
 
 
 class DependencyError(AnyseekError, ImportError):

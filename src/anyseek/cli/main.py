@@ -8,6 +8,7 @@ import click
 
 import anyseek
 from anyseek import errors
+from anyseek.cli.bench import bench
 from anyseek.cli.demo import demo
 from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
@@ -31,6 +32,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     errors.CapacityError: 9,
     errors.TrainingError: 10,
     errors.DependencyError: 11,
+    errors.MismatchError: 12,
 }
 INTERNAL = 70  # sysexits.h EX_SOFTWARE: our fault, not the user's
 
@@ -71,5 +73,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, models, doctor):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, models):
     main.add_command(_command)
