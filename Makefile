@@ -50,7 +50,8 @@ bench: $(VENV)/.stamp-test
 
 train-tiny: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.tiny embedder runs/tiny
-	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 30 --steps 900 --size 24
+	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 80 --steps 1600 --size 48
+	$(BIN)/python -m recipes.tiny fuse runs/tiny
 	$(BIN)/python -m recipes.tiny export runs/tiny
 
 world-assets: $(VENV)/.stamp-test

@@ -1,7 +1,7 @@
 """The bundled pair `anyseek-tiny`: embedder and reranker in the true architecture, trained from scratch on the world.
 
-    python -m recipes.tiny embedder runs/tiny --minutes 66 --steps 1400
-    python -m recipes.tiny reranker runs/tiny --minutes 30 --steps 900 --size 24
+    python -m recipes.tiny embedder runs/tiny --minutes 150 --steps 3600
+    python -m recipes.tiny reranker runs/tiny --minutes 80 --steps 1600 --size 48
     python -m recipes.tiny fuse runs/tiny
     python -m recipes.tiny export runs/tiny
 
@@ -53,7 +53,7 @@ LIMITS = {"max_pixels": 72 * 1024, "min_frame_pixels": 36 * 1024, "max_frame_pix
 
 EMBEDDER_STAGES = (
     Stage(
-        until=0.60,
+        until=0.50,
         kinds={"names": 10, "portrait": 42, "label": 22, "scene": 26},
         levels=(1, 0, 0),
         english=0.6,
@@ -63,7 +63,7 @@ EMBEDDER_STAGES = (
         contrast=0.0,
     ),
     Stage(
-        until=0.72,
+        until=0.62,
         kinds={"names": 6, "label": 8, "scene": 38, "clip": 16, "page": 24, "chart": 8},
         levels=(1, 0, 0),
         english=0.6,
@@ -73,7 +73,7 @@ EMBEDDER_STAGES = (
         contrast=0.0,
     ),
     Stage(
-        until=0.84,
+        until=0.72,
         kinds={"names": 6, "scene": 38, "page": 20, "chart": 8, "clip": 12, "mixed": 16},
         levels=(3, 1, 0),
         english=0.5,
@@ -84,11 +84,11 @@ EMBEDDER_STAGES = (
     ),
     Stage(
         until=1.0,
-        kinds={"names": 4, "scene": 30, "page": 18, "chart": 8, "clip": 14, "note": 4, "mixed": 22},
+        kinds={"names": 4, "scene": 30, "page": 20, "chart": 8, "clip": 12, "note": 4, "mixed": 22},
         levels=(1, 1, 1),
         english=0.5,
         negatives=0.4,
-        max_pixels=72 * 1024,
+        max_pixels=60 * 1024,
         prototypes=0.3,
     ),
 )
@@ -392,8 +392,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=("embedder", "reranker", "fuse", "export"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=66)
-    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--minutes", type=float, default=150)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--start", type=Path, help="model folder to go on from")

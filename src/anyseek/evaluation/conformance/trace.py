@@ -131,6 +131,7 @@ class Tracer:
     def run(self, laid: Laid) -> States:
         """The states of a prompt."""
         backbone = self.model.backbone
+        assert backbone.visual is not None  # `doctor` loads models whole
         with watch(backbone.visual, backbone.language_model) as states:
             backbone(pack([laid.sample]).to(next(backbone.parameters()).device), backend="matmul")
         return states
