@@ -164,6 +164,11 @@ class Item:
         if not isinstance(self.limits, Limits):
             raise InputError(f"the limits of an Item are a Limits (got {type(self.limits).__name__})")
 
+    @property
+    def is_text(self) -> bool:
+        """True when there is nothing to open."""
+        return all(isinstance(part, Text) for part in self.parts)
+
     @classmethod
     def of(cls, value: Any) -> "Item":
         """Make an Item of whatever a user hands in.

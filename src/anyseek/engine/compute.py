@@ -76,6 +76,12 @@ class Compute:
             self._check_weights()
             return self._tower + identity in self.features
 
+    def recall(self, identity: bytes) -> Tensor | None:
+        """Kept features of something shown, on the device; they stay valid however the cache goes on."""
+        with self._lock:
+            self._check_weights()
+            return self.features.get(self._tower + identity, self.device)
+
     def _check_weights(self) -> None:
         """Forget what other weights gave: a model may be trained between two calls."""
         state = repr([(weight.data_ptr(), weight._version) for weight in self.backbone.parameters()]).encode()
@@ -93,12 +99,12 @@ class Compute:
         return next(self.backbone.parameters()).device
 
     @torch.inference_mode()
-    def run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen], batch_tokens: int) -> Tensor:
+    def run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> Tensor:
         """Last-token states of rows.
 
         Args:
             rows: prompts.
-            shown: patches of every visual of the rows that the feature cache may not have.
+            shown: of every visual of the rows its patches, or its features from `recall`.
             batch_tokens: budget of a packed batch.
 
         Returns:
@@ -110,7 +116,7 @@ class Compute:
         with self._lock:
             return self._run(rows, shown, batch_tokens)
 
-    def _run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen], batch_tokens: int) -> Tensor:
+    def _run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> Tensor:
         """`run`, by one thread at a time."""
         self._check_weights()
         features = self._see(rows, shown, batch_tokens)
@@ -136,26 +142,19 @@ class Compute:
         self._in_batches(costs, batch_tokens, finish)
         return hidden
 
-    def _see(self, rows: Sequence[Row], shown: Mapping[bytes, Seen], batch_tokens: int) -> dict[bytes, Tensor]:
+    def _see(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> dict[bytes, Tensor]:
         """Features of everything the rows show, each computed once."""
-        found: dict[bytes, Tensor] = {}
-        missing: dict[bytes, int] = {}
-        for key, tokens in (visual for row in rows for visual in row.visuals):
-            if key in found or key in missing:
-                continue
-            kept = self.features.get(self._tower + key, self.device)
-            if kept is None:
-                missing[key] = tokens
-            else:
-                found[key] = kept
+        found = {key: one for key, one in shown.items() if isinstance(one, Tensor)}
+        new = {key: one for key, one in shown.items() if isinstance(one, Seen)}
+        missing = {key: tokens for row in rows for key, tokens in row.visuals if key in new}
 
         def see(keys: list[bytes]) -> None:
             """One batch."""
-            patches = torch.cat([shown[key].patches for key in keys]).to(self.device, non_blocking=True)
-            features = self.backbone.see(patches, [shown[key].grid for key in keys], self.attention)
+            patches = torch.cat([new[key].patches for key in keys]).to(self.device, non_blocking=True)
+            features = self.backbone.see(patches, [new[key].grid for key in keys], self.attention)
             for key, own in zip(keys, features.split([missing[key] for key in keys]), strict=True):
-                found[key] = Tensor(own)
-                self.features.put(self._tower + key, Tensor(own.clone()))  # a view would keep the whole batch alive
+                found[key] = own
+                self.features.put(self._tower + key, own.clone())  # a view would keep the whole batch alive
 
         self._in_batches(missing, batch_tokens, see)
         return found

@@ -270,7 +270,7 @@ class Embedder:
             except InputError as error:
                 yield error.at(place)
             else:
-                yield Job(place, partial(self.processor.prepare, item))
+                yield Job(place, partial(self.processor.prepare, item), item.is_text)
 
 
 def _instructed(item: Item, instruction: str | None) -> Item:

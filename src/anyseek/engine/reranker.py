@@ -222,4 +222,4 @@ class Reranker:
                 query = replace(query, instruction=instruction)
         except InputError as error:
             return error.at(place)
-        return Job(place, partial(self.processor.prepare_pair, query, document))
+        return Job(place, partial(self.processor.prepare_pair, query, document), query.is_text and document.is_text)

@@ -40,10 +40,12 @@ class Job:
     Attributes:
         place: where it stood in the call, for messages, such as `items[3]`.
         prepare: opens its sources and lays out its prompt.
+        is_text: nothing has to be opened, so that a thread would cost more than it saves.
     """
 
     place: str
     prepare: Callable[[], Prepared]
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,13 @@ class Runner:
         """The good rows of a window, laid out."""
         width = self.compute.backbone.config.text.hidden_size
         whole = _Chunk(Outcome(torch.full((len(window), width), float("nan"))), {}, {}, {})
-        for row, (job, prepared) in enumerate(zip(window, pool.map(self._prepare_one, window), strict=True)):
+        opened = {
+            row: pool.submit(self._prepare_one, job)
+            for row, job in enumerate(window)
+            if isinstance(job, Job) and not job.is_text
+        }
+        for row, job in enumerate(window):
+            prepared = opened[row].result() if row in opened else self._prepare_one(job)
             place = job.place if isinstance(job, Job) else ""
             if isinstance(prepared, InputError):
                 _note(whole.window, row, place, prepared, options)
@@ -193,18 +201,19 @@ class Runner:
 
     def _finish(self, chunk: _Chunk, options: RunOptions) -> None:
         """Take what was decoded, drop rows that turned out bad, compute the others."""
-        seen: dict[bytes, Seen] = {}
+        seen: dict[bytes, Seen | Tensor] = {}
         errors: dict[bytes, InputError] = {}
         for identity, visual in _visuals(chunk):
             if identity in seen or identity in errors:
                 continue
             try:
-                if identity in chunk.pixels:
-                    patches = chunk.pixels.pop(identity).result()
-                elif self.compute.knows(identity):
+                known = None if identity in chunk.pixels else self.compute.recall(identity)
+                if known is not None:
+                    seen[identity] = known
                     continue
-                else:  # known when decoding began, and forgotten since
-                    patches = self.processor.decode(visual)
+                # Not on the way either: it was known when decoding began, and has been forgotten since.
+                waiting = chunk.pixels.pop(identity, None)
+                patches = waiting.result() if waiting else self.processor.decode(visual)
                 seen[identity] = Seen(patches, grid_of(visual))
             except InputError as error:
                 errors[identity] = error
