@@ -233,10 +233,12 @@ WISHES = (
     ("pictures/p004", 1, "picture"),
     ("documents/d004", 1, "en"),
     ("documents/d004.pdf", 1, "ja"),
-    ("documents/d002", 1, "picture"),
+    ("documents/d003", 1, "picture"),
+    ("documents/d010.pdf", 2, "en"),
+    ("documents/d011.pdf", 2, "en"),
     ("clips/v003", 2, "en"),
     ("clips/v008", 2, "en"),
-    ("notes/n010.txt", 2, "en"),
+    ("notes/n014", 2, "en"),
     ("notes/n011", 1, "de"),
 )
 """What the questions are about: start of a path, level, and language, or `picture`, or `words` with a picture.
