@@ -75,7 +75,7 @@ def attention(
     if chosen == "varlen":
         return _varlen(query, key, value, lengths, key_lengths, causal)
     groups = query.shape[1] // key.shape[1]
-    if groups > 1:
+    if groups > 1 and (chosen != "sdpa" or query.device.type == "mps"):  # where sharing keys has not been seen to work
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if chosen == "reference":
         return _reference(query, key, value, lengths, key_lengths, causal)
@@ -121,15 +121,16 @@ def _seen(queries: int, keys: int, device: torch.device) -> Tensor:
 
 
 def _fused(causal: bool) -> Dense:
-    """The fused attention of torch."""
+    """The fused attention of torch, which shares keys among heads without copying them."""
+    attend = functools.partial(functional.scaled_dot_product_attention, enable_gqa=True)
 
     def dense(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         queries, keys = q.shape[-2], k.shape[-2]
         if not causal or queries == 1:
-            return functional.scaled_dot_product_attention(q, k, v)
+            return attend(q, k, v)
         if queries == keys:
-            return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return functional.scaled_dot_product_attention(q, k, v, attn_mask=_seen(queries, keys, q.device))
+            return attend(q, k, v, is_causal=True)
+        return attend(q, k, v, attn_mask=_seen(queries, keys, q.device))
 
     return dense
 
