@@ -9,7 +9,7 @@ what is left of each row ──────────────────�
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from anyseek.engine.prefixes import Node, PrefixCache, shared_beginnings
 from anyseek.errors import CapacityError
 from anyseek.model import Backbone
 
-__all__ = ["Compute", "Row", "Seen"]
+__all__ = ["Compute", "Row", "Seen", "under_budget"]
 
 log = logging.getLogger("anyseek")
 
@@ -70,17 +70,18 @@ class Compute:
         self._lock = threading.RLock()
         self._budget: int | None = None  # what was found to fit, once a larger batch did not
 
-    def knows(self, identity: bytes) -> bool:
-        """Whether the features of something shown are kept, so that it need not be decoded."""
+    def knows(self, identities: Iterable[bytes]) -> set[bytes]:
+        """Those of which features are kept, so that they need not be decoded."""
         with self._lock:
             self._check_weights()
-            return self._tower + identity in self.features
+            return {identity for identity in identities if self._tower + identity in self.features}
 
-    def recall(self, identity: bytes) -> Tensor | None:
-        """Kept features of something shown, on the device; they stay valid however the cache goes on."""
+    def recall(self, identities: Iterable[bytes]) -> dict[bytes, Tensor]:
+        """Kept features, on the device, of those that have them; they stay valid however the cache goes on."""
         with self._lock:
             self._check_weights()
-            return self.features.get(self._tower + identity, self.device)
+            kept = {one: self.features.get(self._tower + one, self.device) for one in identities}
+            return {identity: features for identity, features in kept.items() if features is not None}
 
     def _check_weights(self) -> None:
         """Forget what other weights gave: a model may be trained between two calls."""
@@ -219,7 +220,8 @@ class Compute:
         waiting = dict(costs)
         while waiting:
             budget = min(batch_tokens, self._budget or batch_tokens)
-            for batch in _batches(waiting, budget):
+            # The longest first, so that a budget that is too large shows at once.
+            for batch in under_budget(sorted(waiting, key=waiting.__getitem__, reverse=True), dict(waiting), budget):
                 try:
                     work(batch)
                 except torch.OutOfMemoryError:
@@ -235,11 +237,11 @@ class Compute:
                     del waiting[one]
 
 
-def _batches(costs: Mapping[Item, int], budget: int) -> Iterator[list[Item]]:
-    """Batches under a budget, the longest first, so that a budget that is too large shows at once."""
+def under_budget(order: Iterable[Item], costs: Mapping[Item, int], budget: int) -> Iterator[list[Item]]:
+    """Neighbours together, as many as a budget allows; what costs more than all of it stands alone."""
     batch: list[Item] = []
     total = 0
-    for one in sorted(costs, key=costs.__getitem__, reverse=True):
+    for one in order:
         if batch and total + costs[one] > budget:
             yield batch
             batch, total = [], 0

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from anyseek.engine.compute import Compute, Row, Seen
+from anyseek.engine.compute import Compute, Row, Seen, under_budget
 from anyseek.errors import ConfigError, InputError
 from anyseek.processing import Prepared, Processor, Visual, grid_of
 
@@ -150,7 +150,7 @@ class Runner:
             whole = self._prepare(window, pool, options)
             rows = sorted(whole.prompts, key=lambda row: (whole.prompts[row].ids, whole.identities[row]))
             sizes = {row: _cost(whole.prompts[row]) for row in rows}
-            groups = list(_in_chunks(rows, sizes, CHUNK * options.batch_tokens)) or [[]]
+            groups = list(under_budget(rows, sizes, CHUNK * options.batch_tokens)) or [[]]
             bad = len(window) - len(rows)
             for number, group in enumerate(groups):
                 chunk = _Chunk(
@@ -195,22 +195,23 @@ class Runner:
 
     def _start_decoding(self, chunk: _Chunk, pool: ThreadPoolExecutor) -> None:
         """Decode everything the chunk shows, once, unless its features are known."""
-        for identity, visual in _visuals(chunk):
-            if identity not in chunk.pixels and not self.compute.knows(identity):
-                chunk.pixels[identity] = pool.submit(self.processor.decode, visual)
+        shown = dict(_visuals(chunk))
+        known = self.compute.knows(shown)
+        chunk.pixels = {
+            identity: pool.submit(self.processor.decode, visual)
+            for identity, visual in shown.items()
+            if identity not in known
+        }
 
     def _finish(self, chunk: _Chunk, options: RunOptions) -> None:
         """Take what was decoded, drop rows that turned out bad, compute the others."""
-        seen: dict[bytes, Seen | Tensor] = {}
+        shown = dict(_visuals(chunk))
+        seen: dict[bytes, Seen | Tensor] = {**self.compute.recall(one for one in shown if one not in chunk.pixels)}
         errors: dict[bytes, InputError] = {}
-        for identity, visual in _visuals(chunk):
-            if identity in seen or identity in errors:
+        for identity, visual in shown.items():
+            if identity in seen:
                 continue
             try:
-                known = None if identity in chunk.pixels else self.compute.recall(identity)
-                if known is not None:
-                    seen[identity] = known
-                    continue
                 # Not on the way either: it was known when decoding began, and has been forgotten since.
                 waiting = chunk.pixels.pop(identity, None)
                 patches = waiting.result() if waiting else self.processor.decode(visual)
@@ -250,20 +251,6 @@ def _cost(prepared: Prepared) -> int:
     """Tokens and merged patches."""
     plan = prepared.plan
     return plan.tokens + plan.patches // 4
-
-
-def _in_chunks(rows: list[int], costs: dict[int, int], budget: int) -> Iterator[list[int]]:
-    """Neighbours together, under a budget."""
-    chunk: list[int] = []
-    total = 0
-    for row in rows:
-        if chunk and total + costs[row] > budget:
-            yield chunk
-            chunk, total = [], 0
-        chunk.append(row)
-        total += costs[row]
-    if chunk:
-        yield chunk
 
 
 def _one_ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
