@@ -1,6 +1,6 @@
 """Two opinions as one probability: the reranker's log-odds and the cosine of the vectors.
 
-A small reranker can order worse than its embedder, and knows other things; together they order better than either.
+A small reranker can order worse than its embedder and still know other things: how much each counts is fitted.
 """
 
 import json
