@@ -21,7 +21,19 @@ from anyseek.world.lexicon import called
 from anyseek.world.pages import PAGE_LANGUAGES
 from anyseek.world.things import COLOUR_VALUES
 
-__all__ = ["Contrastive", "ContrastiveBatch", "Judged", "JudgedBatch", "Stage", "batches"]
+__all__ = [
+    "DOCUMENT_MARKER",
+    "Contrastive",
+    "ContrastiveBatch",
+    "Judged",
+    "JudgedBatch",
+    "Span",
+    "Stage",
+    "asked_item",
+    "batches",
+    "one_object",
+    "portrait",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +173,8 @@ class Judged(IterableDataset):
             [self.processor.pair_sample(_query(query, stage, rng), _document(thing, stage)) for query, thing in judged]
         )
         labels = torch.tensor([float(query.matches(thing)) for query, thing in judged])
-        asked = [_one_object(query.needs, rng) for query, _ in judged]
-        shown = [_one_object(thing.facts(), rng) for _, thing in judged]
+        asked = [one_object(query.needs, rng) for query, _ in judged]
+        shown = [one_object(thing.facts(), rng) for _, thing in judged]
         return JudgedBatch(packed, labels, self._ends(packed), torch.tensor([asked, shown]), kind, stage)
 
     def _strangers(self, pairs: list[world.Pair], stage: Stage, rng: random.Random) -> list[world.Thing]:
@@ -215,7 +227,7 @@ def _pairs(rng: random.Random, stage: Stage, kind: str, size: int) -> list[world
     return [next(streams[rng.random() >= stage.english]) for _ in range(size)]
 
 
-def _portrait(rng: random.Random) -> world.Pair:
+def portrait(rng: random.Random) -> world.Pair:
     """One large object on a plain ground, and its name: the easiest picture there is."""
     object_id = rng.choice(SUBJECTS)
     group = world.Group(object_id, 1, "large", 0, 0)
@@ -312,7 +324,7 @@ def _label(rng: random.Random) -> world.Pair:
     return world.Pair(world.ask_by_name(sheet.object_id, kinds=("page",)), sheet, ())
 
 
-EASIEST = {"names": _word, "portrait": _portrait, "label": _label}
+EASIEST = {"names": _word, "portrait": portrait, "label": _label}
 
 
 def _subject(query: world.Query) -> int:
@@ -321,7 +333,7 @@ def _subject(query: world.Query) -> int:
     return SUBJECTS.index(about[0]) if len(about) == 1 == len(query.needs) else -1
 
 
-def _one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
+def one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
     """The number of any object that is asked for or shown, or -1; their random choice teaches all of them."""
     about = sorted(SUBJECTS.index(fact[1]) for fact in facts if fact[0] == "about" and fact[1] in SUBJECTS)
     return rng.choice(about) if about else -1
@@ -334,10 +346,14 @@ def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> T
     return torch.tensor(rows)
 
 
+def asked_item(query: world.Query, rng: random.Random) -> Item:
+    """A query, half of the time with the instruction that search takes."""
+    return query.item(QUERY_INSTRUCTION if rng.random() < 0.5 else None)
+
+
 def _query(query: world.Query, stage: Stage, rng: random.Random) -> Item:
-    """A query at the stage's resolution, half of the time with the instruction that search takes."""
-    item = query.item(QUERY_INSTRUCTION if rng.random() < 0.5 else None)
-    return replace(item, limits=Limits(max_pixels=stage.max_pixels))
+    """A query at the stage's resolution."""
+    return replace(asked_item(query, rng), limits=Limits(max_pixels=stage.max_pixels))
 
 
 def _document(thing: world.Thing, stage: Stage) -> Item:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, distributed
+from torch.nn import functional
 
 from anyseek import world
 from anyseek.batch import pack
@@ -41,6 +42,7 @@ from anyseek.model import (
 from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
+from recipes.found import Found, FoundBatch, Lesson, Reader
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
@@ -121,7 +123,34 @@ RERANKER_STAGES = (
         prototypes=0.1,
     ),
 )
-CONCEPT_LAYER = 2
+RERANKER_LAYERS = 6
+COLLECTION = {"portrait": 1500, "scene": 4000, "page": 2400, "chart": 800, "clip": 700, "note": 800}
+LESSONS = (
+    Lesson(
+        until=0.3,
+        kinds={"portrait": 36, "scene": 34, "clip": 12, "page": 12, "note": 6},
+        levels=(1, 0, 0),
+        liked=0.0,
+        prototypes=0.5,
+    ),
+    Lesson(
+        until=0.5,
+        kinds={"portrait": 6, "scene": 44, "clip": 14, "page": 20, "chart": 6, "note": 4, "mixed": 6},
+        levels=(2, 1, 0),
+        liked=0.25,
+        prototypes=0.3,
+    ),
+    Lesson(
+        until=1.0,
+        kinds={"scene": 40, "page": 22, "chart": 8, "clip": 14, "note": 4, "mixed": 12},
+        levels=(1, 1, 1),
+        liked=0.5,
+        prototypes=0.2,
+    ),
+)
+SEEN = []
+CANDIDATES = 8
+CONCEPT_LAYER = 3
 """The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
 
 
@@ -303,6 +332,69 @@ def reranker(run: Run) -> None:
     _run(model, learning, batches(data, run.workers), loss, options, folder)
 
 
+def judge(run: Run) -> None:
+    """Yes or no on what the embedder finds: of every query's documents one answers it.
+
+    The reranker keeps the embedder's vision tower, whose features of a document then serve all of its queries, here as
+    well as in search; and a query is read once for all its documents.
+    """
+    folder = run.folder / "reranker"
+    source = run.start or folder
+    if _is_first():
+        copy_tokenizer(source, folder)
+        _write_limits(folder)
+    _wait_for_others()
+    first = run.folder / "embedder"
+    known = load_backbone(first, dtype=torch.bfloat16, device="cpu")
+    reader = Reader(
+        known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240)
+    )
+    model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS)
+    model.train().requires_grad_(True)
+    model.visual = known.visual.requires_grad_(False)
+    yes, no = reader.reranking.tokenizer.yes_no_ids()
+    prototypes = _prototypes(known, reader.embedding, from_names=True)
+    states: list[Tensor] = []
+    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out[0]))
+
+    def loss(batch: FoundBatch) -> Tensor:
+        """Which of a query's documents answers it, yes or no for each, and prototypes of the objects half-way up."""
+        head = model.language_model.embed_tokens.weight
+        blocks = model.remember(batch.queries, backend=ATTENTION, features=batch.query_features)
+        past = tuple((block,) for block in blocks for _ in range(batch.candidates))
+        hidden = model(batch.documents, last=True, backend=ATTENTION, features=batch.features, past=past)
+        logits = yes_no_logit(hidden, (head[yes] - head[no]).float()).view(-1, batch.candidates)
+        right = torch.zeros(len(logits), dtype=torch.int64)
+        one_right = functional.one_hot(right, batch.candidates)
+        judged = yes_no(logits.flatten(), one_right.flatten()) + functional.cross_entropy(logits, right)
+        read, asked = states.pop(), states.pop()
+        ends = torch.cat([asked[batch.queries.last_index], read[batch.ends]])
+        concepts = pooled_embedding(model.language_model.norm(ends))
+        named = prototype_loss(concepts, batch.subjects, prototypes.weight, PROTOTYPE_TEMPERATURE)
+        SEEN.append((judged.item(), named.item(), (logits.argmax(1) == 0).float().mean().item()))
+        return judged + batch.lesson.prototypes * named
+
+    data = Found(reader, COLLECTION, run.seed).batches(LESSONS, run, CANDIDATES)
+    options = TrainOptions(
+        steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
+    )
+    learning = torch.nn.ModuleList([model, prototypes])
+    _run(model, learning, data, loss, options, folder)
+
+
+def deepened(model: Backbone, layers: int) -> Backbone:
+    """The model with text layers on top that at first pass on what they are given, up to a number of layers."""
+    raw = dict(model.config.raw)
+    raw["text_config"] = raw["text_config"] | {"num_hidden_layers": layers}
+    deeper = Backbone(ModelConfig.from_dict(raw)).to(model.language_model.norm.weight.dtype)
+    deeper.initialise(torch.Generator().manual_seed(1))
+    for layer in deeper.language_model.layers[model.config.text.num_hidden_layers :]:
+        for last in (layer.self_attn.o_proj, layer.mlp.down_proj):
+            torch.nn.init.zeros_(last.weight)
+    deeper.load_state_dict(model.state_dict(), strict=False)
+    return deeper
+
+
 def fuse(run: Run, queries: int = 120, candidates: int = 10) -> None:
     """Fit how the reranker's opinion and the cosine become one probability, on candidates from the training split."""
     finder, judge = Embedder.load(run.folder / "embedder"), Reranker.load(run.folder / "reranker")
@@ -363,7 +455,8 @@ def _run(
 
         def after_step(report: StepReport) -> None:
             """Log, and save now and then."""
-            line = {name: getattr(report, name) for name in StepReport.__dataclass_fields__} | {"kind": kinds[-1]}
+            extra = {"judged": SEEN[-1][0], "named": SEEN[-1][1], "right": SEEN[-1][2]} if SEEN else {}
+            line = extra | {name: getattr(report, name) for name in StepReport.__dataclass_fields__} | {"kind": kinds[-1]}
             log.write(json.dumps(line) + "\n")
             log.flush()
             if report.step % 200 == 199:
@@ -387,10 +480,13 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
     (target / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
 
 
+STAGES = {"embedder": embedder, "reranker": reranker, "judge": judge, "fuse": fuse, "export": export}
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("embedder", "reranker", "fuse", "export"))
+    parser.add_argument("stage", choices=tuple(STAGES))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=150)
     parser.add_argument("--steps", type=int, default=3600)
@@ -401,8 +497,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     if "RANK" in os.environ:  # set by torchrun
         distributed.init_process_group("gloo")
-    stage = {"embedder": embedder, "reranker": reranker, "fuse": fuse, "export": export}[given.pop("stage")]
-    stage(Run(**given))
+    STAGES[given.pop("stage")](Run(**given))
 
 
 if __name__ == "__main__":

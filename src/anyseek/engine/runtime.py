@@ -46,6 +46,8 @@ class LoadOptions:
         media: which sources are read, and how large they may be.
         parse_special: whether special tokens written in user text count as such (the reference's way).
         shrink: lower resolution rather than raise when vision is over the token limit.
+        weights: `full`, `int8` or `fp8`: how linear layers are kept (see `ops.WEIGHTS`); rounding changes results a
+            little, and `python -m benchmarks.precision` says how much.
         vision: whether the vision tower is loaded; without it pictures, pages and videos are refused, and text needs
             less memory.
         caches: what is kept from batch to batch and call to call.
@@ -55,6 +57,7 @@ class LoadOptions:
     device: str = "auto"
     dtype: str = "auto"
     attention: str = "auto"
+    weights: str = "full"
     limits: Limits = Limits()
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
@@ -118,7 +121,13 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[B
     device = resolve_device(options.device)
     resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
     processor = load_processor(folder, options, max_tokens)
-    backbone = load_backbone(folder, dtype=resolve_dtype(options.dtype, device), device=device, vision=options.vision)
+    backbone = load_backbone(
+        folder,
+        dtype=resolve_dtype(options.dtype, device),
+        device=device,
+        vision=options.vision,
+        weights=options.weights,
+    )
     if processor.tokenizer.size > backbone.config.text.vocab_size:
         raise CheckpointError(
             f"{folder}: tokenizer.json has ids up to {processor.tokenizer.size - 1}, "

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from anyseek.errors import CheckpointError
 from anyseek.model.backbone import Backbone
 from anyseek.model.config import ModelConfig
+from anyseek.ops import quantized
 
 __all__ = ["load_backbone", "load_head", "load_score_row", "save_checkpoint"]
 
@@ -24,11 +25,15 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 HEAD = "lm_head.weight"
 TOWER = "visual."
+FULL = "patch_embed.proj"
+"""The linear layer that stays as it is: it takes pixels."""
 PIECE_BYTES = 32 * 2**20
 SHARD_BYTES = 16 * 10**6
 
 
-def load_backbone(folder: Path, *, dtype: torch.dtype, device: torch.device | str, vision: bool = True) -> Backbone:
+def load_backbone(
+    folder: Path, *, dtype: torch.dtype, device: torch.device | str, vision: bool = True, weights: str = "full"
+) -> Backbone:
     """Load both towers, or the text tower alone.
 
     Args:
@@ -36,20 +41,25 @@ def load_backbone(folder: Path, *, dtype: torch.dtype, device: torch.device | st
         dtype: of the weights in memory.
         device: where they go.
         vision: whether the vision tower is wanted; a fifth of the memory of 2B is spared without.
+        weights: one of `ops.WEIGHTS`; each layer is rounded as soon as it is read.
 
     Raises:
         CheckpointError: a tensor is missing, unexpected or of another shape, or a file is unreadable.
+        ConfigError: `weights` is unknown or not for this device.
     """
     config = ModelConfig.from_file(folder / "config.json")
     with torch.device("meta"):
         backbone = Backbone(config, vision=vision)
     files = {name: file for name, file in _tensor_files(folder).items() if vision or not name.startswith(TOWER)}
     _check(backbone, files, folder)
-    for name, parameter in list(backbone.named_parameters()):
-        target = torch.empty(parameter.shape, dtype=dtype, device=device)
-        _read_into(target, *files[name])
-        module, _, leaf = name.rpartition(".")
-        setattr(backbone.get_submodule(module), leaf, nn.Parameter(target, requires_grad=False))
+    for prefix, module in list(backbone.named_modules()):
+        for leaf, parameter in list(module.named_parameters(recurse=False)):
+            target = torch.empty(parameter.shape, dtype=dtype, device=device)
+            _read_into(target, *files[f"{prefix}.{leaf}"])
+            setattr(module, leaf, nn.Parameter(target, requires_grad=False))
+        if isinstance(module, nn.Linear) and not prefix.endswith(FULL):
+            backbone.set_submodule(prefix, quantized(module, weights))
+    backbone.lay_side_by_side()
     return backbone.eval()
 
 
@@ -97,6 +107,8 @@ def save_checkpoint(
     """
     if backbone.visual is None:
         raise CheckpointError("a model that was loaded without its vision tower cannot be saved; load it whole")
+    if len(backbone.state_dict()) != len(list(backbone.parameters())):
+        raise CheckpointError("a model that was loaded with rounded weights cannot be saved; load it with weights='full'")
     if head is not None and backbone.config.tie_word_embeddings:
         raise CheckpointError("a tied model is saved without an output head: its embedding is the head")
     folder.mkdir(parents=True, exist_ok=True)

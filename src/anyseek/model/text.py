@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from anyseek.batch import Past
 from anyseek.model.config import TextConfig
-from anyseek.ops import RMSNorm, apply_rotary, attention, interleaved_rotary_tables
+from anyseek.ops import RMSNorm, apply_rotary, attention, interleaved_rotary_tables, project
 
 __all__ = ["Sight", "TextTower"]
 
@@ -70,17 +70,30 @@ class TextAttention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
+    def queries(self, x: Tensor, rotary: Rotary) -> Tensor:
+        """Rotated queries `(tokens, heads, head_dim)` of normalised states `(tokens, hidden)`."""
+        return self._rotated(self.q_proj(x), self.q_norm, rotary)
+
     def keys_values(self, x: Tensor, rotary: Rotary) -> KeysValues:
         """Rotated keys and values `(tokens, kv_heads, head_dim)` of normalised states `(tokens, hidden)`."""
-        key, value = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.k_proj, self.v_proj))
-        return apply_rotary(self.k_norm(key), *rotary), value
+        key, value = project(x, (self.k_proj, self.v_proj))
+        return self._rotated(key, self.k_norm, rotary), value.unflatten(-1, (-1, self.head_dim))
 
-    def forward(self, x: Tensor, rotary: Rotary, seen: KeysValues, lengths: Sequence[int], sight: Sight) -> Tensor:
-        """Normalised states `(tokens, hidden)` of the asking tokens, `lengths` of each sequence, to the same."""
-        query = apply_rotary(self.q_norm(self.q_proj(x).unflatten(-1, (-1, self.head_dim))), *rotary)
+    def queries_keys_values(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, KeysValues]:
+        """Both, in one product."""
+        query, key, value = project(x, (self.q_proj, self.k_proj, self.v_proj))
+        keys = self._rotated(key, self.k_norm, rotary)
+        return self._rotated(query, self.q_norm, rotary), (keys, value.unflatten(-1, (-1, self.head_dim)))
+
+    def forward(self, query: Tensor, seen: KeysValues, lengths: Sequence[int], sight: Sight) -> Tensor:
+        """Queries of `lengths` tokens of each sequence, and all that they see, to `(tokens, hidden)`."""
         mixed = attention(query, *seen, lengths, causal=True, backend=sight.backend, key_lengths=sight.key_lengths)
         out: Tensor = self.o_proj(mixed.flatten(1))
         return out
+
+    def _rotated(self, projected: Tensor, norm: RMSNorm, rotary: Rotary) -> Tensor:
+        """`(tokens, heads * head_dim)` to heads, normalised and rotated."""
+        return apply_rotary(norm(projected.unflatten(-1, (-1, self.head_dim))), *rotary)
 
 
 class TextMLP(nn.Module):
@@ -95,7 +108,8 @@ class TextMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(tokens, hidden)` to the same."""
-        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = project(x, (self.gate_proj, self.up_proj))
+        out: Tensor = self.down_proj(functional.silu(gate) * up)
         return out
 
 
@@ -129,13 +143,14 @@ class TextLayer(nn.Module):
         Returns:
             `(tokens, hidden)` or `(sequences, hidden)`, and the tokens' own keys and values.
         """
-        normed = self.input_layernorm(x)
-        own = self.self_attn.keys_values(normed, rotary)
-        seen, lengths = sight.joined(own, number), sight.lengths
-        if last is not None:
-            x, normed, lengths = x[last], normed[last], (1,) * len(lengths)
-            rotary = rotary[0][last], rotary[1][last]
-        x = x + self.self_attn(normed, rotary, seen, lengths, sight)
+        normed, lengths = self.input_layernorm(x), sight.lengths
+        if last is None:
+            query, own = self.self_attn.queries_keys_values(normed, rotary)
+        else:
+            own = self.self_attn.keys_values(normed, rotary)
+            x, lengths = x[last], (1,) * len(lengths)
+            query = self.self_attn.queries(normed[last], (rotary[0][last], rotary[1][last]))
+        x = x + self.self_attn(query, sight.joined(own, number), lengths, sight)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out, own
 

@@ -12,7 +12,7 @@ relevant to a query exactly if the facts the query needs are among them. Everyth
 from anyseek.world.asking import ask, ask_by_name, ask_by_picture, ask_by_picture_and_words
 from anyseek.world.charts import Chart
 from anyseek.world.clips import Actor, Clip
-from anyseek.world.corpora import Corpus, Plan, build_corpus, judge
+from anyseek.world.corpora import Corpus, Plan, build_corpus, judge, question
 from anyseek.world.lexicon import languages
 from anyseek.world.notes import Note
 from anyseek.world.pages import Page
@@ -53,5 +53,6 @@ __all__ = [
     "near_misses",
     "object_ids",
     "pairs",
+    "question",
     "sample_thing",
 ]

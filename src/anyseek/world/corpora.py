@@ -10,7 +10,7 @@ from anyseek.world.queries import KINDS, Query
 from anyseek.world.splits import Split, check_split
 from anyseek.world.things import Thing
 
-__all__ = ["Corpus", "Plan", "build_corpus", "judge"]
+__all__ = ["Corpus", "Plan", "build_corpus", "judge", "question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ def _ask_and_fill(
         level = rng.choices((1, 2, 3), plan.levels)[0]
         if index < size:
             answers.append(sample_thing(kind, rng, split, level))
-        asked.append(_question(answers[index % size], level, rng, plan))
+        asked.append(question(answers[index % size], level, rng, plan))
     room = max(0, size - len(answers))
     misses = [near_misses(q, t, rng, 1, split)[0] for q, t in zip(asked[:room], answers, strict=False)]
     others = [sample_thing(kind, rng, split) for _ in range(room - len(misses))]
     return asked, answers + misses + others
 
 
-def _question(thing: Thing, level: int, rng: random.Random, plan: Plan) -> Query:
+def question(thing: Thing, level: int, rng: random.Random, plan: Plan) -> Query:
     """A query for a thing; at level 1 for everything about its first object, of whatever kind."""
     kinds, top = tuple(plan.sizes), subjects(thing)[0]
     if level == 1 and rng.random() < plan.pictures:
