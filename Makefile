@@ -50,7 +50,7 @@ bench: $(VENV)/.stamp-test
 
 train-tiny: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.tiny embedder runs/tiny
-	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 80 --steps 1600 --size 48
+	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 110 --steps 4000 --size 8
 	$(BIN)/python -m recipes.tiny fuse runs/tiny
 	$(BIN)/python -m recipes.tiny export runs/tiny
 

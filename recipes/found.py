@@ -15,11 +15,13 @@ from anyseek.batch import PackedBatch, Sample, pack
 from anyseek.items import Item, Text
 from anyseek.model import Backbone, pooled_embedding
 from anyseek.processing import Processor
-from recipes.streams import DOCUMENT_MARKER, Span, asked_item, one_object, portrait
+from recipes.streams import SUBJECTS, Span, asked_item, portrait
 
 __all__ = ["Found", "FoundBatch", "Lesson", "Reader"]
 
 NOTHING = Item((Text(""),))
+DOCUMENT_MARKER = "<Document"
+"""What follows the query in the reranking prompt, as far as its tokens never depend on what stands around it."""
 GROUP = 16
 """Documents read at once."""
 
@@ -55,6 +57,8 @@ class FoundBatch:
         candidates: documents of a query.
         ends: `(documents,)` packed tokens after which a document has been read.
         subjects: `(queries + documents,)` number of an object that each is about, or -1.
+        asked: the queries.
+        shown: the documents.
         kind: of the documents.
         lesson: where the run stands.
     """
@@ -66,6 +70,8 @@ class FoundBatch:
     candidates: int
     ends: Tensor
     subjects: Tensor
+    asked: tuple[world.Query, ...]
+    shown: tuple[world.Thing, ...]
     kind: str
     lesson: Lesson
 
@@ -168,7 +174,7 @@ class Found:
         Args:
             lessons: the curriculum.
             run: its length, where it begins, and queries of a batch; there are fewer where documents are long.
-            candidates: documents of a query.
+            candidates: documents of a query; there must be more wrong ones of each kind.
         """
         for number in itertools.count(run.first):
             lesson = next((one for one in lessons if number < one.until * run.steps), lessons[-1])
@@ -209,22 +215,21 @@ class Found:
             features=_joined([one.features for one in flat]),
             candidates=candidates,
             ends=torch.tensor([start + self.reader.end(rest) for start, rest in zip(starts, rests, strict=True)]),
-            subjects=torch.tensor([one_object(each, rng) for each in facts]),
+            subjects=torch.tensor([_one_object(each, rng) for each in facts]),
+            asked=tuple(asked),
+            shown=tuple(one.thing for one in flat),
             kind=kind,
             lesson=lesson,
         )
 
-    def _wrong(
-        self, query: world.Query, liked: list[int], share: float, rng: random.Random, count: int
-    ) -> list[Shown]:
+    def _wrong(self, query: world.Query, liked: list[int], share: float, rng: random.Random, count: int) -> list[Shown]:
         """Documents that do not answer a query: a share of those the embedder likes, half of them of its favourites."""
-        wrong: list[Shown] = []
-        while len(wrong) < count:
-            depth = 1.0 if rng.random() >= share else rng.choice((0.1, 0.01))
-            place = liked[rng.randrange(max(4 * count, int(depth * len(liked))))]
-            one = self.shown[place]
-            wrong += [one] * (not one.answers(query) and one not in wrong)
-        return wrong
+        wrong = [self.shown[place] for place in liked if not self.shown[place].answers(query)]
+        chosen: set[int] = set()
+        while len(chosen) < min(count, len(wrong)):
+            depth = rng.choice((0.1, 0.01)) if rng.random() < share else 1.0
+            chosen.add(rng.randrange(min(len(wrong), max(4 * count, int(depth * len(wrong))))))
+        return [wrong[place] for place in sorted(chosen)]
 
 
 SHARE = {"clip": 0.4, "page": 0.9, "note": 1.5}
@@ -235,3 +240,9 @@ def _joined(features: list[Tensor]) -> Tensor | None:
     """All features, or None if there are none."""
     some = [one for one in features if len(one)]
     return torch.cat(some) if some else None
+
+
+def _one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
+    """The number of any object that is asked for or shown, or -1; their random choice teaches all of them."""
+    about = sorted(SUBJECTS.index(fact[1]) for fact in facts if fact[0] == "about" and fact[1] in SUBJECTS)
+    return rng.choice(about) if about else -1

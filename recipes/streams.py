@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from anyseek import world
 from anyseek.batch import PackedBatch, pack
-from anyseek.engine import Embedder
 from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Image, Item, Limits, Text
 from anyseek.processing import Processor
@@ -22,16 +21,13 @@ from anyseek.world.pages import PAGE_LANGUAGES
 from anyseek.world.things import COLOUR_VALUES
 
 __all__ = [
-    "DOCUMENT_MARKER",
+    "SUBJECTS",
     "Contrastive",
     "ContrastiveBatch",
-    "Judged",
-    "JudgedBatch",
     "Span",
     "Stage",
     "asked_item",
     "batches",
-    "one_object",
     "portrait",
 ]
 
@@ -83,27 +79,6 @@ class ContrastiveBatch:
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedBatch:
-    """Reranking prompts and what is known of them.
-
-    Attributes:
-        packed: all prompts.
-        labels: `(pairs,)` 1 for yes, 0 for no.
-        ends: `(2, pairs)` tokens after which the query and the document have been read.
-        subjects: `(2, pairs)` number of an object that the query and the document are about, or -1.
-        kind: of the documents.
-        stage: where the run stands.
-    """
-
-    packed: PackedBatch
-    labels: Tensor
-    ends: Tensor
-    subjects: Tensor
-    kind: str
-    stage: Stage
-
-
 class Span(Protocol):
     """How long a run is, where in it this process begins, and pairs of a batch."""
 
@@ -139,66 +114,7 @@ class Contrastive(IterableDataset):
         return ContrastiveBatch(packed, len(queries), allowed, torch.tensor(about), kind, stage)
 
 
-class Judged(IterableDataset):
-    """Endless batches for the reranker: every query with its positive, a stranger and, now and then, a near miss.
-
-    The stranger is any other document of the batch, or, with an embedder, the one that the embedder likes best among
-    those that do not answer: the reranker will be shown what an embedder has found.
-    """
-
-    def __init__(
-        self,
-        processor: Processor,
-        stages: tuple[Stage, ...],
-        run: Span,
-        seed: int,
-        embedder: Embedder | None = None,
-    ) -> None:
-        """Batches of about `run.size` queries; the stage of a batch follows from its number out of `run.steps`."""
-        self.processor, self.stages, self.run, self.seed, self.embedder = processor, stages, run, seed, embedder
-
-    def __iter__(self) -> Iterator[JudgedBatch]:
-        """Every worker makes every n-th batch."""
-        for rng, stage, kind in _drawn(self.stages, self.run, self.seed):
-            yield self._batch(rng, stage, kind)
-
-    def _batch(self, rng: random.Random, stage: Stage, kind: str) -> JudgedBatch:
-        """Pairs of one kind, decoded and packed."""
-        pairs = _pairs(rng, stage, kind, max(4, round(self.run.size * SHARE[kind])))
-        judged: list[tuple[world.Query, world.Thing]] = []
-        for pair, stranger in zip(pairs, self._strangers(pairs, stage, rng), strict=True):
-            misses = pair.negatives if rng.random() < stage.negatives else ()
-            judged += [(pair.query, thing) for thing in (pair.positive, stranger, *misses)]
-        packed = pack(
-            [self.processor.pair_sample(_query(query, stage, rng), _document(thing, stage)) for query, thing in judged]
-        )
-        labels = torch.tensor([float(query.matches(thing)) for query, thing in judged])
-        asked = [one_object(query.needs, rng) for query, _ in judged]
-        shown = [one_object(thing.facts(), rng) for _, thing in judged]
-        return JudgedBatch(packed, labels, self._ends(packed), torch.tensor([asked, shown]), kind, stage)
-
-    def _strangers(self, pairs: list[world.Pair], stage: Stage, rng: random.Random) -> list[world.Thing]:
-        """For each pair the positive of another one, which may answer its query too."""
-        documents = [pair.positive for pair in pairs]
-        if self.embedder is None:
-            return documents[1:] + documents[:1]
-        asked = self.embedder.encode([_query(pair.query, stage, rng) for pair in pairs])
-        shown = self.embedder.encode([_document(document, stage) for document in documents])
-        likes = np.where(_matches(pairs, documents), -2.0, self.embedder.similarity(asked, shown))
-        return [documents[place] for place in likes.argmax(1)]
-
-    def _ends(self, packed: PackedBatch) -> Tensor:
-        """`(2, pairs)` tokens after which the query and the document have been read."""
-        tokenizer = self.processor.tokenizer
-        marker = torch.tensor(tokenizer.encode(DOCUMENT_MARKER, parse_special=False))
-        queries = (packed.token_ids.unfold(0, len(marker), 1) == marker).all(1).nonzero()[:, 0] + len(marker) - 1
-        turns = (packed.token_ids == tokenizer.token_id("<|im_end|>")).nonzero()[:, 0]
-        return torch.stack([queries, turns[1::2]])  # the first turn that ends is the system's
-
-
 SUBJECTS = world.object_ids("train")
-DOCUMENT_MARKER = "<Document"
-"""What follows the query in the reranking prompt, as far as its tokens never depend on what stands around it."""
 SHARE = {
     "names": 1.0,
     "scene": 1.0,
@@ -331,12 +247,6 @@ def _subject(query: world.Query) -> int:
     """The number of the only object a query asks for, or -1."""
     about = [fact[1] for fact in query.needs if fact[0] == "about"]
     return SUBJECTS.index(about[0]) if len(about) == 1 == len(query.needs) else -1
-
-
-def one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
-    """The number of any object that is asked for or shown, or -1; their random choice teaches all of them."""
-    about = sorted(SUBJECTS.index(fact[1]) for fact in facts if fact[0] == "about" and fact[1] in SUBJECTS)
-    return rng.choice(about) if about else -1
 
 
 def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> Tensor:

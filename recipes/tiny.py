@@ -1,7 +1,7 @@
 """The bundled pair `anyseek-tiny`: embedder and reranker in the true architecture, trained from scratch on the world.
 
     python -m recipes.tiny embedder runs/tiny --minutes 150 --steps 3600
-    python -m recipes.tiny reranker runs/tiny --minutes 80 --steps 1600 --size 48
+    python -m recipes.tiny reranker runs/tiny --minutes 110 --steps 4000 --size 8
     python -m recipes.tiny fuse runs/tiny
     python -m recipes.tiny export runs/tiny
 
@@ -13,7 +13,7 @@ It runs on a CPU in bf16: about 30 pairs a second on one core of a 2024 server p
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from torch.nn import functional
 from anyseek import world
 from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
-from anyseek.engine.features import CacheOptions
 from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
 from anyseek.items import Item, Text
 from anyseek.model import (
@@ -43,7 +42,7 @@ from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
 from recipes.found import Found, FoundBatch, Lesson, Reader
-from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Judged, JudgedBatch, Stage, batches
+from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
 VOCAB = 8192
@@ -94,37 +93,13 @@ EMBEDDER_STAGES = (
         prototypes=0.3,
     ),
 )
-RERANKER_STAGES = (
-    Stage(
-        until=0.35,
-        kinds={"names": 25, "portrait": 40, "label": 15, "scene": 20},
-        levels=(1, 0, 0),
-        english=0.6,
-        negatives=0,
-        max_pixels=16 * 1024,
-        prototypes=0.5,
-    ),
-    Stage(
-        until=0.65,
-        kinds={"names": 12, "portrait": 8, "scene": 40, "page": 16, "chart": 6, "clip": 12, "note": 6},
-        levels=(2, 1, 0),
-        english=0.5,
-        negatives=0.3,
-        max_pixels=36 * 1024,
-        prototypes=0.3,
-    ),
-    Stage(
-        until=1.0,
-        kinds={"names": 4, "scene": 32, "page": 18, "chart": 8, "clip": 14, "note": 6, "mixed": 18},
-        levels=(1, 1, 1),
-        english=0.5,
-        negatives=0.7,
-        max_pixels=60 * 1024,
-        prototypes=0.1,
-    ),
-)
 RERANKER_LAYERS = 6
+"""One more than the embedder has."""
+CONCEPT_LAYER = 3
+"""The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
 COLLECTION = {"portrait": 1500, "scene": 4000, "page": 2400, "chart": 800, "clip": 700, "note": 800}
+"""Documents that each process reads once and then judges."""
+CANDIDATES = 8
 LESSONS = (
     Lesson(
         until=0.3,
@@ -148,11 +123,6 @@ LESSONS = (
         prototypes=0.2,
     ),
 )
-SEEN = []
-CANDIDATES = 8
-CONCEPT_LAYER = 3
-"""The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
-
 
 FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
 """Corpora of the training split on which the fusion is fitted."""
@@ -216,7 +186,7 @@ class Run:
         folder: where everything of the run lies.
         minutes: at most.
         steps: at most; the curriculum and the schedule follow them.
-        size: pairs of a batch, queries of a reranking batch.
+        size: pairs of a batch, or queries of a reranking batch.
         workers: processes that draw; 0 draws in between.
         texts: texts of the world that the tokenizer learns from.
         start: model folder to go on from, instead of random weights.
@@ -272,7 +242,7 @@ def embedder(run: Run) -> None:
         steps=run.steps, first=run.first, learning_rate=1e-3, warmup_steps=30, max_seconds=run.minutes * 60
     )
     learning = torch.nn.ModuleList([model, prototypes])
-    _run(model, learning, batches(data, run.workers), loss, options, folder)
+    _run(model, learning, batches(data, run.workers), loss, options, folder, {})
 
 
 def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torch.nn.Embedding:
@@ -293,62 +263,23 @@ def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torc
 
 
 def reranker(run: Run) -> None:
-    """Yes or no, from the embedder's weights, which judge nothing yet.
+    """Yes or no on what the embedder finds: of every query's documents one answers it.
 
-    From yes and no alone it learns little but how often the answer is yes. So half-way up, where query and document
-    end, it must also name an object of each (`prototype_loss`): what is left to the upper layers is to compare.
+    It begins as the embedder with one more layer, which at first changes nothing. From yes and no alone it learns
+    little but how often the answer is yes. So half-way up, where query and document end, it must also name an object
+    of each (`prototype_loss`): what is left to the upper layers is to compare. Documents are any at first, and then
+    more and more those that the embedder confuses.
+
+    The vision tower stays the embedder's: its features of a document serve all queries, in training as in search.
     """
-    folder = run.folder / "reranker"
-    source = run.start or run.folder / "embedder"
+    folder, first = run.folder / "reranker", run.folder / "embedder"
+    source = run.start or first
     if _is_first():
         _copy_tokenizer(source, folder)
         _write_limits(folder)
     _wait_for_others()
-    model = load_backbone(source, dtype=torch.bfloat16, device="cpu").train().requires_grad_(True)
-    processor = load_processor(folder, LoadOptions(), 10_240)
-    yes, no = processor.tokenizer.yes_no_ids()
-    # Names become vectors under the embedder's prompt, which ends with a token that the reranker's has not.
-    first = run.folder / "embedder"
     known = load_backbone(first, dtype=torch.bfloat16, device="cpu")
-    prototypes = _prototypes(known, load_processor(first, LoadOptions(), 8192), from_names=True)
-    states: list[Tensor] = []
-    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out[0]))
-
-    def loss(batch: JudgedBatch) -> Tensor:
-        """Cross-entropy of yes and no, and prototypes of the objects half-way up."""
-        head = model.language_model.embed_tokens.weight
-        hidden = model(batch.packed, last=True, backend=ATTENTION)
-        judged = yes_no(yes_no_logit(hidden, (head[yes] - head[no]).float()), batch.labels)
-        concepts = pooled_embedding(model.language_model.norm(states.pop()[batch.ends.flatten()]))
-        named = prototype_loss(concepts, batch.subjects.flatten(), prototypes.weight, PROTOTYPE_TEMPERATURE)
-        return judged + batch.stage.prototypes * named
-
-    finder = Embedder.load(run.folder / "embedder", caches=CacheOptions(feature_bytes=0))
-    data = Judged(processor, RERANKER_STAGES, run, run.seed, finder)
-    options = TrainOptions(
-        steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
-    )
-    learning = torch.nn.ModuleList([model, prototypes])
-    _run(model, learning, batches(data, run.workers), loss, options, folder)
-
-
-def judge(run: Run) -> None:
-    """Yes or no on what the embedder finds: of every query's documents one answers it.
-
-    The reranker keeps the embedder's vision tower, whose features of a document then serve all of its queries, here as
-    well as in search; and a query is read once for all its documents.
-    """
-    folder = run.folder / "reranker"
-    source = run.start or folder
-    if _is_first():
-        copy_tokenizer(source, folder)
-        _write_limits(folder)
-    _wait_for_others()
-    first = run.folder / "embedder"
-    known = load_backbone(first, dtype=torch.bfloat16, device="cpu")
-    reader = Reader(
-        known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240)
-    )
+    reader = Reader(known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240))
     model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS)
     model.train().requires_grad_(True)
     model.visual = known.visual.requires_grad_(False)
@@ -356,6 +287,7 @@ def judge(run: Run) -> None:
     prototypes = _prototypes(known, reader.embedding, from_names=True)
     states: list[Tensor] = []
     model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out[0]))
+    watched: dict[str, float] = {}
 
     def loss(batch: FoundBatch) -> Tensor:
         """Which of a query's documents answers it, yes or no for each, and prototypes of the objects half-way up."""
@@ -365,13 +297,13 @@ def judge(run: Run) -> None:
         hidden = model(batch.documents, last=True, backend=ATTENTION, features=batch.features, past=past)
         logits = yes_no_logit(hidden, (head[yes] - head[no]).float()).view(-1, batch.candidates)
         right = torch.zeros(len(logits), dtype=torch.int64)
-        one_right = functional.one_hot(right, batch.candidates)
-        judged = yes_no(logits.flatten(), one_right.flatten()) + functional.cross_entropy(logits, right)
-        read, asked = states.pop(), states.pop()
-        ends = torch.cat([asked[batch.queries.last_index], read[batch.ends]])
+        labels = functional.one_hot(right, batch.candidates)
+        judged = yes_no(logits.flatten(), labels.flatten()) + functional.cross_entropy(logits, right)
+        of_documents, of_queries = states.pop(), states.pop()
+        ends = torch.cat([of_queries[batch.queries.last_index], of_documents[batch.ends]])
         concepts = pooled_embedding(model.language_model.norm(ends))
         named = prototype_loss(concepts, batch.subjects, prototypes.weight, PROTOTYPE_TEMPERATURE)
-        SEEN.append((judged.item(), named.item(), (logits.argmax(1) == 0).float().mean().item()))
+        watched.update(judged=judged.item(), named=named.item(), right=(logits.argmax(1) == 0).float().mean().item())
         return judged + batch.lesson.prototypes * named
 
     data = Found(reader, COLLECTION, run.seed).batches(LESSONS, run, CANDIDATES)
@@ -379,7 +311,7 @@ def judge(run: Run) -> None:
         steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
     )
     learning = torch.nn.ModuleList([model, prototypes])
-    _run(model, learning, data, loss, options, folder)
+    _run(model, learning, data, loss, options, folder, watched)
 
 
 def deepened(model: Backbone, layers: int) -> Backbone:
@@ -439,15 +371,26 @@ def _run(
     loss: Callable[[Any], Tensor],
     options: TrainOptions,
     folder: Path,
+    watched: Mapping[str, float],
 ) -> None:
-    """Train what is learning; the first process logs every step and saves the model every 200."""
+    """Train what is learning; the first process logs every step and saves the model every 200.
+
+    Args:
+        model: that is saved.
+        learning: the model and what else learns.
+        data: batches.
+        loss: of a batch.
+        options: of the run.
+        folder: of the model and its log.
+        watched: what else the loss tells of its batch, for the log.
+    """
     if not _is_first():
         train(learning, data, loss, options, lambda report: None)
         return
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         kinds: list[str] = []
 
-        def watched() -> Iterable[Any]:
+        def noted() -> Iterable[Any]:
             """Batches, remembering their kinds for the log."""
             for batch in data:
                 kinds.append(batch.kind)
@@ -455,14 +398,14 @@ def _run(
 
         def after_step(report: StepReport) -> None:
             """Log, and save now and then."""
-            extra = {"judged": SEEN[-1][0], "named": SEEN[-1][1], "right": SEEN[-1][2]} if SEEN else {}
-            line = extra | {name: getattr(report, name) for name in StepReport.__dataclass_fields__} | {"kind": kinds[-1]}
+            line = {name: getattr(report, name) for name in StepReport.__dataclass_fields__}
+            line |= {"kind": kinds[-1], **watched}
             log.write(json.dumps(line) + "\n")
             log.flush()
             if report.step % 200 == 199:
                 save_checkpoint(model, folder, dtype=torch.bfloat16)
 
-        train(learning, watched(), loss, options, after_step)
+        train(learning, noted(), loss, options, after_step)
     save_checkpoint(model, folder, dtype=torch.bfloat16)
 
 
@@ -480,7 +423,7 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
     (target / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
 
 
-STAGES = {"embedder": embedder, "reranker": reranker, "judge": judge, "fuse": fuse, "export": export}
+STAGES = {"embedder": embedder, "reranker": reranker, "fuse": fuse, "export": export}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from anyseek.errors import ConfigError, DependencyError
-from anyseek.ops import BACKENDS, attention, resolve_backend
+from anyseek.ops import BACKENDS, Shared, attention, attention_beside, reads_beside, resolve_backend
 
 FP32 = 1e-5  # measured: 3.1e-6
 GRADIENT = 1e-5  # measured: 9e-7, as a share of the largest
@@ -96,3 +96,35 @@ def test_auto_is_resolved_in_one_place() -> None:
     assert {resolve_backend(name, "cpu") for name in BACKENDS[1:]} == set(BACKENDS[1:])
     with pytest.raises(ConfigError, match=r"flash.*choose from auto"):
         resolve_backend("flash", "cpu")
+
+
+@pytest.mark.parametrize("last", [False, True])
+@torch.inference_mode()
+def test_reading_shared_keys_apart_is_reading_them_joined(last: bool) -> None:
+    """Several lengths, several beginnings, shared heads; every token or only the last of each sequence."""
+    torch.manual_seed(0)
+    lengths, counts, before = [5, 5, 9, 1, 7], [2, 3], [40, 33]
+    key, value = torch.randn(2, sum(lengths), 2, 8)
+    asking = [1] * len(lengths) if last else lengths
+    query = torch.randn(sum(asking), 6, 8)
+    shared = [Shared(count, *torch.randn(2, rows, 2, 8)) for count, rows in zip(counts, before, strict=True)]
+    owners = [one for one in shared for _ in range(one.count)]
+    joined = [
+        torch.cat(
+            [piece for one, own in zip(owners, all_own.split(lengths), strict=True) for piece in (side(one), own)]
+        )
+        for all_own, side in ((key, lambda one: one.key), (value, lambda one: one.value))
+    ]
+    seen = [len(one.key) + length for one, length in zip(owners, lengths, strict=True)]
+    expected = attention(query, *joined, asking, causal=True, backend="reference", key_lengths=seen)
+    apart = attention_beside(query, key, value, asking, lengths, shared)
+    torch.testing.assert_close(apart, expected, rtol=0, atol=2e-6)
+
+
+def test_shared_keys_are_read_apart_where_that_pays_and_can_be_done() -> None:
+    query = torch.randn(4, 2, 8)
+    with torch.inference_mode():
+        assert reads_beside(query, "auto", seen=100, own=10)
+        assert not reads_beside(query, "auto", seen=20, own=10)
+        assert not reads_beside(query, "matmul", seen=100, own=10)
+    assert not reads_beside(query, "auto", seen=100, own=10)  # a gradient may be wanted

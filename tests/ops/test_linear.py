@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from anyseek.errors import ConfigError
-from anyseek.ops import Int8Linear, lay_side_by_side, project, quantized
+from anyseek.ops import Float8Linear, Int8Linear, lay_side_by_side, project, quantized
 
 
 def layers(*widths: int) -> list[nn.Linear]:
@@ -75,6 +75,13 @@ def test_int8_costs_its_rounding_and_no_more(dtype: torch.dtype) -> None:
     assert ((rounded(x).float() - layer(x).float()).abs() <= most).all()
     assert isinstance(rounded, Int8Linear) and rounded.weight.dtype == torch.int8
     assert not torch.equal(rounded(x), layer(x))
+
+
+@torch.no_grad()
+def test_fp8_is_as_near_as_three_bits_of_mantissa_allow() -> None:
+    layer, x = nn.Linear(64, 48).bfloat16(), torch.randn(9, 64).bfloat16()
+    error = (Float8Linear(layer.weight, layer.bias)(x) - layer(x)).float().norm() / layer(x).float().norm()
+    assert 1e-4 < error < 2**-4  # each factor is off by 1/16 at most
 
 
 def test_unknown_weights_and_a_device_without_fp8_are_refused() -> None:

@@ -11,9 +11,16 @@ import pytest
 import torch
 
 from anyseek import world
+from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
+from anyseek.engine.runtime import LoadOptions, load_processor
+from anyseek.items import Item
+from anyseek.model import load_backbone
 from anyseek.search import Fusion
 from recipes import streams, tiny
+from recipes.found import Found, Reader
+
+FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     short = tiny.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
     tiny.embedder(short)
-    tiny.reranker(replace(short, steps=3, size=4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny, "COLLECTION", FEW)
+        tiny.reranker(replace(short, steps=3, size=2))
     tiny.fuse(short, queries=4, candidates=4)
     return folder
 
@@ -72,18 +81,53 @@ def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
     assert not batch.allowed.diagonal().any() and batch.allowed.any()
 
 
-@pytest.mark.parametrize("stage", [0, 2])
-def test_judged_pairs_hold_both_answers_and_know_where_query_and_document_end(run: Path, stage: int) -> None:
-    """Labels of every kind of document; the marks lie in their own prompt, query before document."""
-    processor = Reranker.load(run / "reranker").processor
-    miniature = tiny.Run(folder=run, minutes=1, steps=10, size=6)
-    stream = iter(streams.Judged(processor, tiny.RERANKER_STAGES[stage : stage + 1], miniature, seed=3))
-    for batch in itertools.islice(stream, 12):
-        assert set(batch.labels.tolist()) == {0.0, 1.0} and len(batch.labels) == len(batch.packed.lengths)
-        stops = torch.tensor(batch.packed.lengths).cumsum(0)
-        query, document = batch.ends
-        assert (query < document).all() and (document < stops).all() and (query[1:] >= stops[:-1]).all()
-        assert (batch.subjects[1] >= 0).all()
+@pytest.fixture(scope="module")
+def reader(run: Path) -> Reader:
+    """The embedder, and both prompts."""
+    prompts = [load_processor(run / name, LoadOptions(), 4096) for name in ("embedder", "reranker")]
+    return Reader(load_backbone(run / "embedder", dtype=torch.float32, device="cpu"), *prompts)
+
+
+@pytest.mark.parametrize("lesson", [0, 2])
+def test_of_a_querys_documents_the_first_answers_and_the_others_do_not(reader: Reader, lesson: int) -> None:
+    """Of every kind; and the marks lie in their own prompts."""
+    found = Found(reader, FEW, seed=3)
+    miniature = tiny.Run(folder=Path(), minutes=1, steps=10, size=4)
+    for batch in itertools.islice(found.batches(tiny.LESSONS[lesson : lesson + 1], miniature, 4), 12):
+        assert len(batch.documents.lengths) == 4 * len(batch.queries.lengths) == 4 * len(batch.asked)
+        for query, shown in zip(batch.asked, zip(*[iter(batch.shown)] * 4, strict=True), strict=True):
+            assert [query.matches(thing) for thing in shown] == [True, False, False, False]
+        starts = torch.tensor([0, *batch.documents.lengths]).cumsum(0)
+        assert (batch.ends >= starts[:-1]).all() and (batch.ends < starts[1:]).all()
+        assert (batch.subjects[len(batch.asked) :] >= 0).all()
+
+
+def test_a_prompt_in_two_pieces_is_the_whole_prompt(reader: Reader) -> None:
+    """What is judged in training is what the engine scores."""
+    rng = random.Random(2)
+    things = [world.sample_thing(kind, rng) for kind in world.KINDS]
+    for query in (Item.of("a red apple"), world.ask_by_picture("red apple").item()):
+        documents = [thing.item() for thing in things]
+        beginning, position = reader.beginning(query)
+        rests = [reader.rest(document) for document in documents]
+        rests = [replace(rest, position_ids=rest.position_ids + position) for rest in rests]
+        (_, asked), (_, shown) = reader.read([query]), reader.read(documents)
+        with torch.no_grad():
+            block = reader.model.remember(pack([beginning]), features=asked[0] if len(asked[0]) else None)[0]
+            features = torch.cat([own for own in shown if len(own)])
+            apart = reader.model(pack(rests), last=True, features=features, past=((block,),) * len(rests))
+            whole = reader.model(pack([reader.reranking.pair_sample(query, one) for one in documents]), last=True)
+        torch.testing.assert_close(apart, whole, rtol=0, atol=1e-4)
+
+
+def test_a_deeper_model_is_at_first_the_same(run: Path) -> None:
+    """Its last layer passes on what it is given, and its config says how many there are."""
+    model = load_backbone(run / "embedder", dtype=torch.float32, device="cpu")
+    deeper = tiny.deepened(model, 7)
+    batch = pack([load_processor(run / "embedder", LoadOptions(), 4096).sample(Item.of("a red apple"))])
+    with torch.no_grad():
+        torch.testing.assert_close(deeper(batch), model(batch), rtol=0, atol=1e-6)
+    assert deeper.config.text.num_hidden_layers == deeper.config.raw["text_config"]["num_hidden_layers"] == 7
 
 
 def test_the_easiest_things_are_about_what_they_show() -> None:

@@ -53,7 +53,7 @@ def demo(choice: ModelChoice, as_json: bool) -> None:
     folder = bundled(".", "samples")
     questions = read_questions(folder)
     found = _samples(folder)
-    embedder, reranker = choice.embedder(), choice.reranker()
+    embedder, reranker = choice.pair()
     library = embed(found, embedder, SearchOptions(show_progress_bar=shows_progress() and not as_json))
     best: list[Hit | None] = []
     options = SearchOptions(top=1, candidates=CANDIDATES, fusion=choice.fusion(reranker))

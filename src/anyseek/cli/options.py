@@ -36,8 +36,9 @@ class ModelChoice:
     Attributes:
         name: embedding model: `tiny`, a short name, a folder or a hub name.
         reranker_name: None takes the one that belongs to `name`.
-        device: `auto`, `cpu`, `cuda`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps`; several with commas.
         dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        weights: `full`, `int8`, `fp8`.
         limits: what the models are shown of an input.
         exif: turn pictures as their EXIF tag says, as `MediaOptions.exif_orientation`.
         scale_16bit: scale 16-bit grey, as `MediaOptions.scale_16bit`.
@@ -48,16 +49,17 @@ class ModelChoice:
     reranker_name: str | None = None
     device: str = "auto"
     dtype: str = "auto"
+    weights: str = "full"
     limits: Limits = Limits()
     exif: bool = False
     scale_16bit: bool = False
     rerank: bool | None = None
 
-    def embedder(self) -> "Embedder":
+    def embedder(self, **caches: Any) -> "Embedder":
         """Load the embedding model."""
         from anyseek.engine import Embedder
 
-        return Embedder.load(self.name, **self._options())
+        return Embedder.load(self.name, **self._options(), **caches)
 
     def processor(self) -> "Processor":
         """Load what plans an input, without the weights."""
@@ -67,7 +69,7 @@ class ModelChoice:
 
         return load_processor(locate(self.name, "embedding"), LoadOptions(**self._options()), MAX_TOKENS)
 
-    def reranker(self) -> "Reranker | None":
+    def reranker(self, **caches: Any) -> "Reranker | None":
         """Load the reranker, or None when it is not wanted, or not here and not asked for.
 
         Raises:
@@ -88,7 +90,16 @@ class ModelChoice:
                 raise
             click.echo(f"note: not reranked: {str(error).partition(' (')[0]}", err=True)
             return None
-        return Reranker.load(name, **self._options())
+        return Reranker.load(name, **self._options(), **caches)
+
+    def pair(self) -> "tuple[Embedder, Reranker | None]":
+        """Both models; what the one has seen the other need not see again, where their towers are equal."""
+        from anyseek.engine.features import CacheOptions, FeatureCache
+
+        if self.rerank is False:
+            return self.embedder(), None
+        caches = {"caches": CacheOptions(shared=FeatureCache(CacheOptions().feature_bytes))}
+        return self.embedder(**caches), self.reranker(**caches)
 
     def fusion(self, reranker: "Reranker | None") -> "Fusion":
         """How the reranker's opinion and the cosine become one score: as fitted for the two, when they are a pair."""
@@ -101,7 +112,7 @@ class ModelChoice:
         from anyseek.media import MediaOptions
 
         media = MediaOptions(exif_orientation=self.exif, scale_16bit=self.scale_16bit)
-        return {"device": self.device, "dtype": self.dtype, "limits": self.limits, "media": media}
+        return {name: getattr(self, name) for name in ("device", "dtype", "weights", "limits")} | {"media": media}
 
     def note_tiny(self, paths: Iterable[Path]) -> None:
         """Say on standard error what tiny knows, when it is about to see a person's own files."""
@@ -157,8 +168,8 @@ def _choice(**values: Any) -> ModelChoice:
 
 
 def model_options(function: Function) -> Function:
-    """Add `--model`, `--device`, `--dtype`, how pictures are read, and the limits; all arrive as `choice`."""
-    names = ("model", "reranker", "rerank", "device", "dtype", "exif", "scale_16bit", *_LIMITS)
+    """Add `--model`, where and in what precision it runs, how pictures are read, and the limits: all in `choice`."""
+    names = ("model", "reranker", "rerank", "device", "dtype", "weights", "exif", "scale_16bit", *_LIMITS)
     command = _gather(function, names, "choice", _choice)
     for name, (kind, text) in reversed(_LIMITS.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(command)
@@ -168,7 +179,11 @@ def model_options(function: Function) -> Function:
     command = click.option("--exif", is_flag=True, help=text)(command)
     dtypes = click.Choice(["auto", "float32", "bfloat16", "float16"])
     command = click.option("--dtype", type=dtypes, default="auto", help="Precision of the weights.")(command)
-    command = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")(command)
+    kept = click.Choice(["full", "int8", "fp8"])
+    text = "How the weights are kept: int8 takes half the memory of bfloat16, fp8 is for Hopper; both round."
+    command = click.option("--weights", type=kept, default="full", help=text)(command)
+    text = "auto, cpu, cuda, cuda:1 or mps; several with commas, or all, share the work."
+    command = click.option("--device", default="auto", help=text)(command)
     what = "tiny, 2b, 8b, a folder or a hub name; the default is what `models get` chose, else tiny."
     return click.option("--model", default=None, metavar="NAME", help=what)(command)
 

@@ -39,7 +39,7 @@ def search(folder: Path, choice: ModelChoice, top: int, as_json: bool, **asked: 
     found, skipped = _walk(folder)
     choice.note_tiny([folder])
     started = time.perf_counter()
-    embedder, reranker = choice.embedder(), choice.reranker()
+    embedder, reranker = choice.pair()
     fusion = choice.fusion(reranker)
     options = engine.SearchOptions(top=top, fusion=fusion, show_progress_bar=_bar(as_json))
     hits = engine.search(query, found, embedder, reranker, options)

@@ -131,7 +131,8 @@ class Compute:
         }
 
         def finish(places: list[int]) -> None:
-            """One batch."""
+            """One batch, rows of one beginning beside each other."""
+            places = sorted(places, key=lambda place: (last[place], costs[place]))
             parts = [(rows[place], starts[place], rows[place].sample.num_tokens) for place in places]
             past = tuple(_path(nodes, blocks, last[place]) for place in places)
             batch, vision = self._packed(parts, features)

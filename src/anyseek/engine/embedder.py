@@ -1,6 +1,6 @@
 """The Embedder: items to vectors, with sentence-transformers' words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -69,13 +69,15 @@ class Embedder:
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
+        replicas: Sequence[Backbone] = (),
     ) -> None:
         """Join a loaded model and its processor, from folder `source`; most callers use `load`."""
         self.backbone = backbone
         self.processor = processor
         self.source = source
         self.workers = workers or default_workers()
-        self._runner = Runner(Compute(backbone, attention, caches), processor)
+        computes = tuple(Compute(one, attention, caches) for one in (backbone, *replicas))
+        self._runner = Runner(computes, processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Embedder":
@@ -90,8 +92,16 @@ class Embedder:
         """
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "embedding")
-        backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
-        return cls(backbone, processor, chosen.attention, folder, caches=chosen.caches, workers=chosen.workers)
+        (backbone, *replicas), processor = load_runtime(folder, chosen, MAX_TOKENS)
+        return cls(
+            backbone,
+            processor,
+            chosen.attention,
+            folder,
+            caches=chosen.caches,
+            workers=chosen.workers,
+            replicas=replicas,
+        )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
         """Write a folder that this project, transformers, sentence-transformers and vLLM load.

@@ -60,6 +60,7 @@ class Reranker:
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
+        replicas: Sequence[Backbone] = (),
     ) -> None:
         """Join a loaded model, its processor and its score row `(hidden,)`, from `source`; most callers use `load`."""
         self.backbone = backbone
@@ -67,7 +68,8 @@ class Reranker:
         self.score_row = score_row.float().cpu()
         self.source = source
         self.workers = workers or default_workers()
-        self._runner = Runner(Compute(backbone, attention, caches), processor)
+        computes = tuple(Compute(one, attention, caches) for one in (backbone, *replicas))
+        self._runner = Runner(computes, processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Reranker":
@@ -82,7 +84,7 @@ class Reranker:
         """
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "reranking")
-        backbone, processor = load_runtime(folder, chosen, MAX_TOKENS)
+        (backbone, *replicas), processor = load_runtime(folder, chosen, MAX_TOKENS)
         score_row = load_score_row(folder, *processor.tokenizer.yes_no_ids())
         return cls(
             backbone,
@@ -92,6 +94,7 @@ class Reranker:
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
+            replicas=replicas,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

@@ -3,16 +3,19 @@
     jobs ─ window ─> prepared ─ chunks ─> decoding (threads) ─> compute ─> outcome of the window
                                              one chunk ahead
 
+With copies of the model on several devices every one takes the next chunk.
+
 A bad job costs its own row. Jobs are taken a window at a time and chunks are bounded, so that sources, pixels and
 states in memory are too, however many jobs there are.
 """
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Literal
+from itertools import cycle, islice
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,6 +32,7 @@ WINDOW = 1024
 CHUNK = 4
 """Batches of tokens and pixels that are decoded and computed together."""
 
+Thing = TypeVar("Thing")
 OnError = Literal["raise", "collect"]
 """What to do at a bad row: stop, or keep its error and go on."""
 
@@ -98,6 +102,7 @@ class _Chunk:
         prompts: likewise -> prompt.
         identities: likewise -> of everything the prompt shows.
         pixels: identity -> patches that are being decoded.
+        compute: the model that computes it.
         done: rows of the window that are finished with this chunk.
         closes: whether the window is finished too.
     """
@@ -106,6 +111,7 @@ class _Chunk:
     places: dict[int, str]
     prompts: dict[int, Prepared]
     identities: dict[int, list[bytes]]
+    compute: Compute
     pixels: dict[bytes, Future[Tensor]] = field(default_factory=dict)
     done: int = 0
     closes: bool = False
@@ -113,9 +119,9 @@ class _Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A model that computes, and the processor that feeds it."""
+    """A model that computes, or copies of it on several devices, and the processor that feeds them."""
 
-    compute: Compute
+    computes: tuple[Compute, ...]
     processor: Processor
 
     def run(self, jobs: Iterable[Job | InputError], options: RunOptions) -> Iterator[Outcome]:
@@ -133,11 +139,27 @@ class Runner:
         silent = not options.show_progress_bar
         try:
             with tqdm(total=options.total, desc=options.title, unit="item", disable=silent) as bar:
-                for chunk in _one_ahead(self._chunks(jobs, pool, options)):
-                    self._finish(chunk, options)
+                for chunk in self._finished(self._chunks(jobs, pool, options), options):
                     bar.update(chunk.done)
                     if chunk.closes:
                         yield chunk.window
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _finished(self, chunks: Iterator[_Chunk], options: RunOptions) -> Iterator[_Chunk]:
+        """Chunks in their order, computed; while one is, another one decodes for the same device."""
+        count = len(self.computes)
+        if count == 1:  # in this thread: another one would bring its own threads for arithmetic
+            for chunk in _ahead(chunks, 1):
+                self._finish(chunk, options)
+                yield chunk
+            return
+        pool = ThreadPoolExecutor(2 * count, thread_name_prefix="anyseek-device")
+        try:
+            begun = ((chunk, pool.submit(self._finish, chunk, options)) for chunk in chunks)
+            for chunk, finished in _ahead(begun, 2 * count - 1):
+                finished.result()
+                yield chunk
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -145,7 +167,7 @@ class Runner:
         self, jobs: Iterable[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions
     ) -> Iterator[_Chunk]:
         """Chunks in which like stands beside like, with their decoding under way; the last of a window closes it."""
-        waiting = iter(jobs)
+        waiting, computes = iter(jobs), cycle(self.computes)
         while window := list(islice(waiting, WINDOW)):
             whole = self._prepare(window, pool, options)
             rows = sorted(whole.prompts, key=lambda row: (whole.prompts[row].ids, whole.identities[row]))
@@ -158,6 +180,7 @@ class Runner:
                     places={row: whole.places[row] for row in group},
                     prompts={row: whole.prompts.pop(row) for row in group},
                     identities={row: whole.identities[row] for row in group},
+                    compute=next(computes),
                     done=len(group) + (bad if number == 0 else 0),
                     closes=number == len(groups) - 1,
                 )
@@ -166,8 +189,9 @@ class Runner:
 
     def _prepare(self, window: list[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions) -> _Chunk:
         """The good rows of a window, laid out."""
-        width = self.compute.backbone.config.text.hidden_size
-        whole = _Chunk(Outcome(torch.full((len(window), width), float("nan"))), {}, {}, {})
+        first = self.computes[0]
+        width = first.backbone.config.text.hidden_size
+        whole = _Chunk(Outcome(torch.full((len(window), width), float("nan"))), {}, {}, {}, first)
         opened = {
             row: pool.submit(self._prepare_one, job)
             for row, job in enumerate(window)
@@ -196,7 +220,7 @@ class Runner:
     def _start_decoding(self, chunk: _Chunk, pool: ThreadPoolExecutor) -> None:
         """Decode everything the chunk shows, once, unless its features are known."""
         shown = dict(_visuals(chunk))
-        known = self.compute.knows(shown)
+        known = chunk.compute.knows(shown)
         chunk.pixels = {
             identity: pool.submit(self.processor.decode, visual)
             for identity, visual in shown.items()
@@ -206,7 +230,7 @@ class Runner:
     def _finish(self, chunk: _Chunk, options: RunOptions) -> None:
         """Take what was decoded, drop rows that turned out bad, compute the others."""
         shown = dict(_visuals(chunk))
-        seen: dict[bytes, Seen | Tensor] = {**self.compute.recall(one for one in shown if one not in chunk.pixels)}
+        seen: dict[bytes, Seen | Tensor] = {**chunk.compute.recall(one for one in shown if one not in chunk.pixels)}
         errors: dict[bytes, InputError] = {}
         for identity, visual in shown.items():
             if identity in seen:
@@ -227,7 +251,7 @@ class Runner:
                 _note(chunk.window, row, chunk.places[row], copy.copy(failed), options)
         if good:
             rows = [self._row(chunk.prompts[row], chunk.identities[row]) for row in good]
-            chunk.window.hidden[good] = self.compute.run(rows, seen, options.batch_tokens)
+            chunk.window.hidden[good] = chunk.compute.run(rows, seen, options.batch_tokens)
 
     def _row(self, prompt: Prepared, identities: list[bytes]) -> Row:
         """What is computed of a prompt."""
@@ -253,15 +277,14 @@ def _cost(prepared: Prepared) -> int:
     return plan.tokens + plan.patches // 4
 
 
-def _one_ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
-    """The same chunks, each given out when the next one has begun to decode."""
-    before: _Chunk | None = None
-    for chunk in chunks:
-        if before is not None:
-            yield before
-        before = chunk
-    if before is not None:
-        yield before
+def _ahead(things: Iterator[Thing], count: int) -> Iterator[Thing]:
+    """The same, each given out when `count` more have begun."""
+    begun: deque[Thing] = deque()
+    for thing in things:
+        begun.append(thing)
+        if len(begun) > count:
+            yield begun.popleft()
+    yield from begun
 
 
 def _note(window: Outcome, row: int, place: str, error: InputError, options: RunOptions) -> None:

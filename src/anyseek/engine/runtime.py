@@ -25,6 +25,7 @@ __all__ = [
     "load_runtime",
     "own_limits",
     "resolve_device",
+    "resolve_devices",
     "resolve_dtype",
 ]
 
@@ -39,7 +40,8 @@ class LoadOptions:
     """How a checkpoint is run.
 
     Attributes:
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; several with commas, such as `cuda:0,cuda:1`, or `all` for every
+            CUDA device, hold a copy of the model each and share the work of a call.
         dtype: `auto`, `float32`, `bfloat16`, `float16`.
         attention: backend, one of `ops.BACKENDS`.
         limits: for every item; gaps are filled by the checkpoint's `anyseek.json`, then by the reference's rules.
@@ -97,6 +99,19 @@ def resolve_device(device: str) -> torch.device:
     return chosen
 
 
+def resolve_devices(devices: str) -> list[torch.device]:
+    """One or several, as `LoadOptions` has them.
+
+    Raises:
+        ConfigError: unknown or absent device.
+    """
+    if devices == "all":
+        if not torch.cuda.is_available():
+            raise ConfigError("device='all' means every CUDA device, and this machine has none; use device='auto'")
+        return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    return [resolve_device(one.strip()) for one in devices.split(",")]
+
+
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """`auto` is fp32 on CPU and bf16 elsewhere; fp16 visibly changes scores (SPEC 7).
 
@@ -112,33 +127,35 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[Backbone, Processor]:
-    """Load weights and processor of a model folder.
+def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[list[Backbone], Processor]:
+    """Load weights, once for each device, and the processor of a model folder.
 
     Raises:
         CheckpointError: the folder is incomplete, or its files contradict each other.
     """
-    device = resolve_device(options.device)
-    resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
+    devices = resolve_devices(options.device)
+    for device in devices:
+        resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
     processor = load_processor(folder, options, max_tokens)
-    backbone = load_backbone(
-        folder,
-        dtype=resolve_dtype(options.dtype, device),
-        device=device,
-        vision=options.vision,
-        weights=options.weights,
-    )
-    if processor.tokenizer.size > backbone.config.text.vocab_size:
+    backbones = [_load_on(device, folder, options) for device in devices]
+    config = backbones[0].config
+    if processor.tokenizer.size > config.text.vocab_size:
         raise CheckpointError(
             f"{folder}: tokenizer.json has ids up to {processor.tokenizer.size - 1}, "
-            f"the model has {backbone.config.text.vocab_size} rows for them"
+            f"the model has {config.text.vocab_size} rows for them"
         )
     for name in ("image", "video"):
-        ours, theirs = processor.tokenizer.token_id(f"<|{name}_pad|>"), getattr(backbone.config, f"{name}_token_id")
+        ours, theirs = processor.tokenizer.token_id(f"<|{name}_pad|>"), getattr(config, f"{name}_token_id")
         if ours != theirs:
             raise CheckpointError(f"{folder}: config.json says {name}_token_id {theirs}, tokenizer.json says {ours}")
-    log.info("%s on %s in %s", folder.name, device, str(next(backbone.parameters()).dtype).removeprefix("torch."))
-    return backbone, processor
+    return backbones, processor
+
+
+def _load_on(device: torch.device, folder: Path, options: LoadOptions) -> Backbone:
+    """The model of a folder on one device."""
+    dtype = resolve_dtype(options.dtype, device)
+    log.info("%s on %s in %s", folder.name, device, str(dtype).removeprefix("torch."))
+    return load_backbone(folder, dtype=dtype, device=device, vision=options.vision, weights=options.weights)
 
 
 def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Processor:

@@ -15,7 +15,6 @@ from anyseek.errors import ConfigError
 from anyseek.model.config import ModelConfig
 from anyseek.model.text import Deepstack, Sight, TextTower
 from anyseek.model.vision import VisionTower
-from anyseek.ops import lay_side_by_side
 
 __all__ = ["Backbone", "pooled_embedding", "yes_no_logit"]
 
@@ -91,12 +90,6 @@ class Backbone(nn.Module):
             features = self.see(batch.patches, batch.grids, backend)
         final, *deepstack = features.to(states.dtype).unbind(1)
         return states.index_copy(0, batch.visual_index, final), (batch.visual_index, deepstack)
-
-    def lay_side_by_side(self) -> None:
-        """Let projections of the same states be one matrix product where nothing learns; names and values stay."""
-        for layer in self.language_model.layers:
-            lay_side_by_side((layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj))
-            lay_side_by_side((layer.mlp.gate_proj, layer.mlp.up_proj))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

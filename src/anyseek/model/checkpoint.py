@@ -59,7 +59,7 @@ def load_backbone(
             setattr(module, leaf, nn.Parameter(target, requires_grad=False))
         if isinstance(module, nn.Linear) and not prefix.endswith(FULL):
             backbone.set_submodule(prefix, quantized(module, weights))
-    backbone.lay_side_by_side()
+    backbone.language_model.lay_side_by_side()
     return backbone.eval()
 
 
@@ -108,7 +108,9 @@ def save_checkpoint(
     if backbone.visual is None:
         raise CheckpointError("a model that was loaded without its vision tower cannot be saved; load it whole")
     if len(backbone.state_dict()) != len(list(backbone.parameters())):
-        raise CheckpointError("a model that was loaded with rounded weights cannot be saved; load it with weights='full'")
+        raise CheckpointError(
+            "a model that was loaded with rounded weights cannot be saved; load it with weights='full'"
+        )
     if head is not None and backbone.config.tie_word_embeddings:
         raise CheckpointError("a tied model is saved without an output head: its embedding is the head")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The text tower: a Qwen3 decoder with interleaved M-RoPE and deepstack, over packed sequences (SPEC 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,17 @@ from torch.nn import functional
 
 from anyseek.batch import Past
 from anyseek.model.config import TextConfig
-from anyseek.ops import RMSNorm, apply_rotary, attention, interleaved_rotary_tables, project
+from anyseek.ops import (
+    RMSNorm,
+    Shared,
+    apply_rotary,
+    attention,
+    attention_beside,
+    interleaved_rotary_tables,
+    lay_side_by_side,
+    project,
+    reads_beside,
+)
 
 __all__ = ["Sight", "TextTower"]
 
@@ -43,16 +54,45 @@ class Sight:
         before = (sum(block.num_tokens for block in blocks) for blocks in self.past)
         return tuple(own + more for own, more in zip(self.lengths, before, strict=True))
 
-    def joined(self, own: KeysValues, number: int) -> KeysValues:
-        """Keys and values of layer `number` as each sequence sees them: what stands before it, then its own."""
+    def attend(self, query: Tensor, own: KeysValues, number: int, lengths: Sequence[int]) -> Tensor:
+        """Attention of layer `number`.
+
+        Args:
+            query: `(tokens, heads, head_dim)`.
+            own: the sequences' keys and values.
+            number: of the layer.
+            lengths: queries of each sequence, its last tokens.
+
+        Returns:
+            `(tokens, heads, head_dim)`.
+        """
         if not self.past:
-            return own
+            return attention(query, *own, lengths, causal=True, backend=self.backend, key_lengths=self.lengths)
+        if all(self.past) and reads_beside(query, self.backend, sum(self.key_lengths), sum(self.lengths)):
+            return attention_beside(query, *own, lengths, self.lengths, list(self._shared(number)))
         keys, values = [], []
         pieces = zip(self.past, own[0].split(self.lengths), own[1].split(self.lengths), strict=True)
         for blocks, key, value in pieces:
             keys += [*(block.keys[number] for block in blocks), key]
             values += [*(block.values[number] for block in blocks), value]
-        return torch.cat(keys), torch.cat(values)
+        return attention(
+            query,
+            torch.cat(keys),
+            torch.cat(values),
+            lengths,
+            causal=True,
+            backend=self.backend,
+            key_lengths=self.key_lengths,
+        )
+
+    def _shared(self, number: int) -> Iterator[Shared]:
+        """What stands before neighbours alike, in layer `number`."""
+        for _, run in groupby(self.past, key=lambda blocks: [id(block) for block in blocks]):
+            alike = list(run)
+            keys, values = (
+                torch.cat([getattr(block, side)[number] for block in alike[0]]) for side in ("keys", "values")
+            )
+            yield Shared(len(alike), keys, values)
 
 
 class TextAttention(nn.Module):
@@ -85,10 +125,9 @@ class TextAttention(nn.Module):
         keys = self._rotated(key, self.k_norm, rotary)
         return self._rotated(query, self.q_norm, rotary), (keys, value.unflatten(-1, (-1, self.head_dim)))
 
-    def forward(self, query: Tensor, seen: KeysValues, lengths: Sequence[int], sight: Sight) -> Tensor:
-        """Queries of `lengths` tokens of each sequence, and all that they see, to `(tokens, hidden)`."""
-        mixed = attention(query, *seen, lengths, causal=True, backend=sight.backend, key_lengths=sight.key_lengths)
-        out: Tensor = self.o_proj(mixed.flatten(1))
+    def forward(self, query: Tensor, own: KeysValues, number: int, lengths: Sequence[int], sight: Sight) -> Tensor:
+        """Queries of `lengths` tokens of each sequence in layer `number` to `(tokens, hidden)`; see `Sight.attend`."""
+        out: Tensor = self.o_proj(sight.attend(query, own, number, lengths).flatten(1))
         return out
 
     def _rotated(self, projected: Tensor, norm: RMSNorm, rotary: Rotary) -> Tensor:
@@ -150,7 +189,7 @@ class TextLayer(nn.Module):
             own = self.self_attn.keys_values(normed, rotary)
             x, lengths = x[last], (1,) * len(lengths)
             query = self.self_attn.queries(normed[last], (rotary[0][last], rotary[1][last]))
-        x = x + self.self_attn(query, sight.joined(own, number), lengths, sight)
+        x = x + self.self_attn(query, own, number, lengths, sight)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out, own
 
@@ -165,6 +204,13 @@ class TextTower(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList([TextLayer(config) for _ in range(config.num_hidden_layers)])
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def lay_side_by_side(self) -> None:
+        """Let projections of the same states be one matrix product where nothing learns; names and values stay."""
+        for layer in self.layers:
+            assert isinstance(layer, TextLayer)
+            lay_side_by_side((layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj))
+            lay_side_by_side((layer.mlp.gate_proj, layer.mlp.up_proj))
 
     def forward(
         self,

@@ -1,6 +1,7 @@
 """Matrix products with weights: several in one pass, and weights kept in 8 bits."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,10 @@ with compute capability 8.9 or newer."""
 
 
 def lay_side_by_side(layers: Sequence[nn.Module]) -> None:
-    """Put the weights of linear layers behind each other in one piece of memory, so that `project` makes one product."""
-    if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
+    """Put the weights of linear layers behind each other in one piece of memory: `project` then makes one product."""
+    weights = _plain_weights(layers)
+    if weights is None:
         return
-    weights = [layer.weight for layer in layers]
     together = torch.cat([weight.detach() for weight in weights])
     for weight, own in zip(weights, together.split([len(weight) for weight in weights]), strict=True):
         weight.data = own
@@ -28,28 +29,33 @@ def lay_side_by_side(layers: Sequence[nn.Module]) -> None:
 def project(x: Tensor, layers: Sequence[nn.Module]) -> tuple[Tensor, ...]:
     """What each layer makes of `(tokens, features)`: one matrix product where their weights lie side by side.
 
-    Weights that learn are multiplied one by one: a gradient would not find its way through the joined view.
+    Weights that learn are multiplied one by one: a gradient would not find its way through the joined view. So are
+    layers that somebody watches.
     """
-    joined = None if torch.is_grad_enabled() else _joined(layers)
-    if joined is None:
+    weights = None if torch.is_grad_enabled() else _plain_weights(layers)
+    if weights is None or not _side_by_side(weights):
         return tuple(layer(x) for layer in layers)
-    widths = [len(layer.weight) for layer in layers]
-    return functional.linear(x, joined).split(widths, dim=-1)
+    widths = [len(weight) for weight in weights]
+    columns = weights[0].shape[1]
+    joined = weights[0].as_strided((sum(widths), columns), (columns, 1))
+    return tuple(functional.linear(x, joined).split(widths, dim=-1))
 
 
-def _joined(layers: Sequence[nn.Module]) -> Tensor | None:
-    """The weights as one matrix, where they lie side by side in memory and nobody watches a single layer."""
-    if any(type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
-        return None
-    first, *others = (layer.weight for layer in layers)
-    end = first.data_ptr() + first.nbytes
-    rows, columns = first.shape
-    for weight in others:
-        if weight.data_ptr() != end or weight.untyped_storage().data_ptr() != first.untyped_storage().data_ptr():
+def _plain_weights(layers: Sequence[nn.Module]) -> list[Tensor] | None:
+    """The weights `(outputs, inputs)`, if nothing happens in the layers but a product with these."""
+    weights: list[Tensor] = []
+    for layer in layers:
+        watched = layer._forward_hooks or layer._forward_pre_hooks
+        if type(layer) is not nn.Linear or layer.bias is not None or watched:
             return None
-        end += weight.nbytes
-        rows += len(weight)
-    return first.as_strided((rows, columns), (columns, 1))
+        weights.append(layer.weight)
+    return weights
+
+
+def _side_by_side(weights: Sequence[Tensor]) -> bool:
+    """Whether they follow each other in one piece of memory."""
+    same = {weight.untyped_storage().data_ptr() for weight in weights}
+    return len(same) == 1 and all(a.data_ptr() + a.nbytes == b.data_ptr() for a, b in pairwise(weights))
 
 
 class Int8Linear(nn.Module):
