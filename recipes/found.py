@@ -15,7 +15,7 @@ from anyseek.batch import PackedBatch, Sample, pack
 from anyseek.items import Item, Text
 from anyseek.model import Backbone, pooled_embedding
 from anyseek.processing import Processor
-from recipes.streams import SUBJECTS, Span, asked_item, portrait
+from recipes.streams import Span, asked_item, portrait
 
 __all__ = ["Found", "FoundBatch", "Lesson", "Reader"]
 
@@ -35,14 +35,12 @@ class Lesson:
         kinds: weight of each kind of document; `portrait` are pictures of one large object, `mixed` looks for all.
         levels: weights of the difficulties of a query.
         liked: share of the wrong documents that the embedder likes; the rest are any.
-        prototypes: weight of the prototype loss.
     """
 
     until: float
     kinds: Mapping[str, float]
     levels: tuple[float, float, float]
     liked: float
-    prototypes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,12 @@ class FoundBatch:
         documents: the rest of each prompt, positions continued, a query's documents next to each other.
         features: of what the documents show; None without any.
         candidates: documents of a query.
-        ends: `(documents,)` packed tokens after which a document has been read.
-        subjects: `(queries + documents,)` number of an object that each is about, or -1.
+        marks: `(documents,)` packed tokens that follow the query, the same in every prompt.
+        asked_vectors: `(queries, dim)` of the embedder.
+        shown_vectors: `(documents, dim)` likewise.
         asked: the queries.
         shown: the documents.
         kind: of the documents.
-        lesson: where the run stands.
     """
 
     queries: PackedBatch
@@ -68,12 +66,12 @@ class FoundBatch:
     documents: PackedBatch
     features: Tensor | None
     candidates: int
-    ends: Tensor
-    subjects: Tensor
+    marks: Tensor
+    asked_vectors: Tensor
+    shown_vectors: Tensor
     asked: tuple[world.Query, ...]
     shown: tuple[world.Thing, ...]
     kind: str
-    lesson: Lesson
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +111,10 @@ class Reader:
         rest = sample.cut(start, sample.num_tokens)
         return replace(rest, position_ids=rest.position_ids - sample.position_ids[:, start : start + 1])
 
-    def end(self, rest: Sample) -> int:
-        """The token of a rest after which its document has been read."""
-        return int((rest.token_ids == self.reranking.tokenizer.token_id("<|im_end|>")).nonzero()[0])
+    @property
+    def mark(self) -> int:
+        """Where in a rest the marker ends: the query has been read, the document has not."""
+        return len(self.reranking.tokenizer.encode(DOCUMENT_MARKER, parse_special=False)) - 1
 
     def _document_starts(self, sample: Sample) -> int:
         """Where the document's marker begins; its tokens never depend on what stands around it."""
@@ -130,6 +129,7 @@ class Shown:
     thing: world.Thing
     facts: frozenset[world.Fact]
     rest: Sample
+    vector: Tensor
     features: Tensor
 
     def answers(self, query: world.Query) -> bool:
@@ -161,8 +161,8 @@ class Found:
             items = [thing.item() for thing in group]
             found, features = reader.read(items)
             vectors.append(found)
-            for thing, item, own in zip(group, items, features, strict=True):
-                self.shown.append(Shown(thing, thing.facts(), reader.rest(item), own))
+            for thing, item, vector, own in zip(group, items, found, features, strict=True):
+                self.shown.append(Shown(thing, thing.facts(), reader.rest(item), vector, own))
         self.vectors = torch.cat(vectors)
         kinds = np.array(["portrait"] * len(portraits) + [thing.kind for thing in things[len(portraits) :]])
         self.places = {kind: torch.from_numpy(np.flatnonzero(kinds == kind)) for kind in sizes}
@@ -206,20 +206,18 @@ class Found:
             for place, one in enumerate(flat)
         ]
         documents = pack(rests)
-        starts = itertools.accumulate((0, *documents.lengths[:-1]))
-        facts = [*(query.needs for query in asked), *(one.facts for one in flat)]
         return FoundBatch(
             queries=pack([beginning for beginning, _ in beginnings]),
             query_features=_joined(query_features),
             documents=documents,
             features=_joined([one.features for one in flat]),
             candidates=candidates,
-            ends=torch.tensor([start + self.reader.end(rest) for start, rest in zip(starts, rests, strict=True)]),
-            subjects=torch.tensor([_one_object(each, rng) for each in facts]),
+            marks=torch.tensor([0, *documents.lengths[:-1]]).cumsum(0) + self.reader.mark,
+            asked_vectors=vectors,
+            shown_vectors=torch.stack([one.vector for one in flat]),
             asked=tuple(asked),
             shown=tuple(one.thing for one in flat),
             kind=kind,
-            lesson=lesson,
         )
 
     def _wrong(self, query: world.Query, liked: list[int], share: float, rng: random.Random, count: int) -> list[Shown]:
@@ -240,9 +238,3 @@ def _joined(features: list[Tensor]) -> Tensor | None:
     """All features, or None if there are none."""
     some = [one for one in features if len(one)]
     return torch.cat(some) if some else None
-
-
-def _one_object(facts: frozenset[world.Fact], rng: random.Random) -> int:
-    """The number of any object that is asked for or shown, or -1; their random choice teaches all of them."""
-    about = sorted(SUBJECTS.index(fact[1]) for fact in facts if fact[0] == "about" and fact[1] in SUBJECTS)
-    return rng.choice(about) if about else -1

@@ -14,14 +14,13 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
-from torch.nn import functional
 
 from anyseek import world
 from anyseek.batch import pack
@@ -36,12 +35,12 @@ from anyseek.model import (
     load_backbone,
     pooled_embedding,
     save_checkpoint,
-    yes_no_logit,
 )
 from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
-from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train, yes_no
-from recipes.found import Found, FoundBatch, Lesson, Reader
+from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train
+from recipes.found import Found, Reader
+from recipes.judging import Judging, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
@@ -94,35 +93,10 @@ EMBEDDER_STAGES = (
     ),
 )
 RERANKER_LAYERS = 6
-"""One more than the embedder has."""
-CONCEPT_LAYER = 3
-"""The text layer after which the reranker must know the objects of query and document, so that the last can compare."""
-COLLECTION = {"portrait": 1500, "scene": 4000, "page": 2400, "chart": 800, "clip": 700, "note": 800}
+"""One more than the embedder has: it compares."""
+COLLECTION = {"portrait": 500, "scene": 3000, "page": 1800, "chart": 600, "clip": 600, "note": 600}
 """Documents that each process reads once and then judges."""
 CANDIDATES = 8
-LESSONS = (
-    Lesson(
-        until=0.3,
-        kinds={"portrait": 36, "scene": 34, "clip": 12, "page": 12, "note": 6},
-        levels=(1, 0, 0),
-        liked=0.0,
-        prototypes=0.5,
-    ),
-    Lesson(
-        until=0.5,
-        kinds={"portrait": 6, "scene": 44, "clip": 14, "page": 20, "chart": 6, "note": 4, "mixed": 6},
-        levels=(2, 1, 0),
-        liked=0.25,
-        prototypes=0.3,
-    ),
-    Lesson(
-        until=1.0,
-        kinds={"scene": 40, "page": 22, "chart": 8, "clip": 14, "note": 4, "mixed": 12},
-        levels=(1, 1, 1),
-        liked=0.5,
-        prototypes=0.2,
-    ),
-)
 
 FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
 """Corpora of the training split on which the fusion is fitted."""
@@ -242,7 +216,7 @@ def embedder(run: Run) -> None:
         steps=run.steps, first=run.first, learning_rate=1e-3, warmup_steps=30, max_seconds=run.minutes * 60
     )
     learning = torch.nn.ModuleList([model, prototypes])
-    _run(model, learning, batches(data, run.workers), loss, options, folder, {})
+    _run(model, learning, batches(data, run.workers), loss, options, folder / "log.jsonl", {})
 
 
 def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torch.nn.Embedding:
@@ -263,12 +237,7 @@ def _prototypes(model: Backbone, processor: Processor, from_names: bool) -> torc
 
 
 def reranker(run: Run) -> None:
-    """Yes or no on what the embedder finds: of every query's documents one answers it.
-
-    It begins as the embedder with one more layer, which at first changes nothing. From yes and no alone it learns
-    little but how often the answer is yes. So half-way up, where query and document end, it must also name an object
-    of each (`prototype_loss`): what is left to the upper layers is to compare. Documents are any at first, and then
-    more and more those that the embedder confuses.
+    """Yes or no on what the embedder finds, in the parts of `Judging`; a run that goes on has the last one only.
 
     The vision tower stays the embedder's: its features of a document serve all queries, in training as in search.
     """
@@ -280,51 +249,23 @@ def reranker(run: Run) -> None:
     _wait_for_others()
     known = load_backbone(first, dtype=torch.bfloat16, device="cpu")
     reader = Reader(known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240))
-    model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS)
-    model.train().requires_grad_(True)
-    model.visual = known.visual.requires_grad_(False)
-    yes, no = reader.reranking.tokenizer.yes_no_ids()
-    prototypes = _prototypes(known, reader.embedding, from_names=True)
-    states: list[Tensor] = []
-    model.language_model.layers[CONCEPT_LAYER].register_forward_hook(lambda layer, given, out: states.append(out[0]))
-    watched: dict[str, float] = {}
-
-    def loss(batch: FoundBatch) -> Tensor:
-        """Which of a query's documents answers it, yes or no for each, and prototypes of the objects half-way up."""
-        head = model.language_model.embed_tokens.weight
-        blocks = model.remember(batch.queries, backend=ATTENTION, features=batch.query_features)
-        past = tuple((block,) for block in blocks for _ in range(batch.candidates))
-        hidden = model(batch.documents, last=True, backend=ATTENTION, features=batch.features, past=past)
-        logits = yes_no_logit(hidden, (head[yes] - head[no]).float()).view(-1, batch.candidates)
-        right = torch.zeros(len(logits), dtype=torch.int64)
-        labels = functional.one_hot(right, batch.candidates)
-        judged = yes_no(logits.flatten(), labels.flatten()) + functional.cross_entropy(logits, right)
-        of_documents, of_queries = states.pop(), states.pop()
-        ends = torch.cat([of_queries[batch.queries.last_index], of_documents[batch.ends]])
-        concepts = pooled_embedding(model.language_model.norm(ends))
-        named = prototype_loss(concepts, batch.subjects, prototypes.weight, PROTOTYPE_TEMPERATURE)
-        watched.update(judged=judged.item(), named=named.item(), right=(logits.argmax(1) == 0).float().mean().item())
-        return judged + batch.lesson.prototypes * named
-
-    data = Found(reader, COLLECTION, run.seed).batches(LESSONS, run, CANDIDATES)
-    options = TrainOptions(
-        steps=run.steps, first=run.first, learning_rate=6e-4, warmup_steps=30, max_seconds=run.minutes * 60
-    )
-    learning = torch.nn.ModuleList([model, prototypes])
-    _run(model, learning, data, loss, options, folder, watched)
-
-
-def deepened(model: Backbone, layers: int) -> Backbone:
-    """The model with text layers on top that at first pass on what they are given, up to a number of layers."""
-    raw = dict(model.config.raw)
-    raw["text_config"] = raw["text_config"] | {"num_hidden_layers": layers}
-    deeper = Backbone(ModelConfig.from_dict(raw)).to(model.language_model.norm.weight.dtype)
-    deeper.initialise(torch.Generator().manual_seed(1))
-    for layer in deeper.language_model.layers[model.config.text.num_hidden_layers :]:
-        for last in (layer.self_attn.o_proj, layer.mlp.down_proj):
-            torch.nn.init.zeros_(last.weight)
-    deeper.load_state_dict(model.state_dict(), strict=False)
-    return deeper
+    model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS).train()
+    model.visual = known.visual
+    found = Found(reader, COLLECTION, run.seed)
+    judging = Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
+    for part in judging.parts()[2:] if run.start else judging.parts():
+        model.requires_grad_(False)
+        part.learning.requires_grad_(True)
+        steps = part.steps or run.steps
+        options = TrainOptions(
+            steps=steps,
+            first=run.first,
+            learning_rate=part.rate,
+            warmup_steps=30,
+            max_seconds=run.minutes * 60 * part.share,
+        )
+        data = found.batches(part.lessons, replace(run, steps=steps), CANDIDATES)
+        _run(model, part.learning, data, part.loss, options, folder / f"log-{part.name}.jsonl", judging.watched)
 
 
 def fuse(run: Run, queries: int = 120, candidates: int = 10) -> None:
@@ -370,7 +311,7 @@ def _run(
     data: Iterable[Any],
     loss: Callable[[Any], Tensor],
     options: TrainOptions,
-    folder: Path,
+    log_file: Path,
     watched: Mapping[str, float],
 ) -> None:
     """Train what is learning; the first process logs every step and saves the model every 200.
@@ -381,13 +322,13 @@ def _run(
         data: batches.
         loss: of a batch.
         options: of the run.
-        folder: of the model and its log.
+        log_file: one line a step; the model is saved beside it.
         watched: what else the loss tells of its batch, for the log.
     """
     if not _is_first():
         train(learning, data, loss, options, lambda report: None)
         return
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+    with log_file.open("w", encoding="utf-8") as log:
         kinds: list[str] = []
 
         def noted() -> Iterable[Any]:
@@ -403,10 +344,10 @@ def _run(
             log.write(json.dumps(line) + "\n")
             log.flush()
             if report.step % 200 == 199:
-                save_checkpoint(model, folder, dtype=torch.bfloat16)
+                save_checkpoint(model, log_file.parent, dtype=torch.bfloat16)
 
         train(learning, noted(), loss, options, after_step)
-    save_checkpoint(model, folder, dtype=torch.bfloat16)
+    save_checkpoint(model, log_file.parent, dtype=torch.bfloat16)
 
 
 def _write_limits(folder: Path) -> None:

@@ -64,6 +64,7 @@ def _tables(angles: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate `(tokens, heads, head_dim)` by tables `(tokens, 1, head_dim)`, in the tables' precision."""
-    wide = x.to(cos.dtype)
-    first, second = wide.chunk(2, dim=-1)
-    return (wide * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
+    first, second = x.to(cos.dtype).chunk(2, dim=-1)
+    cos, sin = (table[..., : first.shape[-1]] for table in (cos, sin))  # both halves of a head have the same angles
+    turned = torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(second * cos, first, sin)
+    return torch.cat(turned, dim=-1).to(x.dtype)
