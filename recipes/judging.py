@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from anyseek.model import Backbone, ModelConfig, pooled_embedding, yes_no_logit
@@ -82,8 +82,10 @@ class Judging:
         """
         self.model = model
         self.yes_no_ids = list(yes_no_ids)
-        self.basis = torch.linalg.svd(known, full_matrices=False).Vh[:TAUGHT].T
-        self.head = nn.Linear(model.config.text.hidden_size, TAUGHT, bias=False).to(torch.bfloat16)
+        self.basis = torch.linalg.svd(known, full_matrices=False).Vh[:TAUGHT].T.contiguous()
+        if distributed.is_initialized():  # every process has read other documents, but the head is one
+            distributed.broadcast(self.basis, 0)
+        self.head = nn.Linear(model.config.text.hidden_size, self.basis.shape[1], bias=False).to(torch.bfloat16)
         self.watched: dict[str, float] = {}
         self._states = torch.empty(0)
         model.language_model.layers[-2].register_forward_hook(self._note)

@@ -161,10 +161,29 @@ def test_tiny_says_what_it_knows_about_own_folders_only(
 
 
 def test_options_reach_the_engine(run: Run, folder: Path, engine: Engine) -> None:
-    run("search", folder, "dog", "--device", "cpu", "--dtype", "bfloat16", "--max-pixels", 5000, "--fps", 0.5, "--exif")
+    run(
+        "search",
+        folder,
+        "dog",
+        "--device",
+        "cpu",
+        "--dtype",
+        "bfloat16",
+        "--weights",
+        "int8",
+        "--max-pixels",
+        5000,
+        "--fps",
+        0.5,
+        "--exif",
+    )
     media = MediaOptions(exif_orientation=True)
-    wanted = {"device": "cpu", "dtype": "bfloat16", "limits": Limits(max_pixels=5000, fps=0.5), "media": media}
-    assert [given for *_, given in engine.loaded] == [wanted, wanted]
+    wanted = {"device": "cpu", "dtype": "bfloat16", "weights": "int8", "media": media}
+    wanted["limits"] = Limits(max_pixels=5000, fps=0.5)
+    both = [given for *_, given in engine.loaded]
+    caches = [given.pop("caches") for given in both]
+    assert both == [wanted, wanted]
+    assert caches[0] == caches[1] and caches[0].shared is not None  # what one has seen the other need not see again
     bad = run("search", folder, "dog", "--max-pixels", -1)
     assert bad.exit_code == 2
     assert "max_pixels must be a positive whole number" in bad.stderr

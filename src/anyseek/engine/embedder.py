@@ -62,22 +62,21 @@ class Embedder:
 
     def __init__(
         self,
-        backbone: Backbone,
+        model: Backbone | Sequence[Backbone],
         processor: Processor,
         attention: str = "auto",
         source: Path | None = None,
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
-        replicas: Sequence[Backbone] = (),
     ) -> None:
-        """Join a loaded model and its processor, from folder `source`; most callers use `load`."""
-        self.backbone = backbone
+        """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`."""
+        copies = (model,) if isinstance(model, Backbone) else tuple(model)
+        self.backbone = copies[0]
         self.processor = processor
         self.source = source
         self.workers = workers or default_workers()
-        computes = tuple(Compute(one, attention, caches) for one in (backbone, *replicas))
-        self._runner = Runner(computes, processor)
+        self._runner = Runner(tuple(Compute(one, attention, caches) for one in copies), processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Embedder":
@@ -92,15 +91,14 @@ class Embedder:
         """
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "embedding")
-        (backbone, *replicas), processor = load_runtime(folder, chosen, MAX_TOKENS)
+        copies, processor = load_runtime(folder, chosen, MAX_TOKENS)
         return cls(
-            backbone,
+            copies,
             processor,
             chosen.attention,
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
-            replicas=replicas,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

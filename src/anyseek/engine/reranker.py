@@ -52,7 +52,7 @@ class Reranker:
 
     def __init__(
         self,
-        backbone: Backbone,
+        model: Backbone | Sequence[Backbone],
         processor: Processor,
         score_row: Tensor,
         attention: str = "auto",
@@ -60,16 +60,15 @@ class Reranker:
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
-        replicas: Sequence[Backbone] = (),
     ) -> None:
-        """Join a loaded model, its processor and its score row `(hidden,)`, from `source`; most callers use `load`."""
-        self.backbone = backbone
+        """Join a model (or copies on several devices), its processor and its score row `(hidden,)`; see `load`."""
+        copies = (model,) if isinstance(model, Backbone) else tuple(model)
+        self.backbone = copies[0]
         self.processor = processor
         self.score_row = score_row.float().cpu()
         self.source = source
         self.workers = workers or default_workers()
-        computes = tuple(Compute(one, attention, caches) for one in (backbone, *replicas))
-        self._runner = Runner(computes, processor)
+        self._runner = Runner(tuple(Compute(one, attention, caches) for one in copies), processor)
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Reranker":
@@ -84,17 +83,16 @@ class Reranker:
         """
         chosen = LoadOptions(**options)
         folder = hub.locate(name, "reranking")
-        (backbone, *replicas), processor = load_runtime(folder, chosen, MAX_TOKENS)
+        copies, processor = load_runtime(folder, chosen, MAX_TOKENS)
         score_row = load_score_row(folder, *processor.tokenizer.yes_no_ids())
         return cls(
-            backbone,
+            copies,
             processor,
             score_row,
             chosen.attention,
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
-            replicas=replicas,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
