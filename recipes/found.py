@@ -73,6 +73,11 @@ class FoundBatch:
     shown: tuple[world.Thing, ...]
     kind: str
 
+    @property
+    def ends(self) -> Tensor:
+        """`(2 * documents,)` packed tokens at which the query has been read, then those at which the document has."""
+        return torch.cat([self.marks, self.documents.last_index])
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:

@@ -4,7 +4,7 @@ From yes and no alone the embedder's weights learn little but how often the answ
 layers what to know, nor the upper ones what to compare.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ __all__ = ["Judging", "Part", "deepened"]
 TAUGHT = 128
 """Directions of the embedder's vectors that the reranker learns; it keeps the others for itself."""
 TEACHER_TEMPERATURE = 0.05
+RIDGE = 1e-3
 ATTENTION = "matmul"
 
 EASY = (
@@ -83,8 +84,7 @@ class Judging:
         self.model = model
         self.yes_no_ids = list(yes_no_ids)
         self.basis = torch.linalg.svd(known, full_matrices=False).Vh[:TAUGHT].T.contiguous()
-        if distributed.is_initialized():  # every process has read other documents, but the head is one
-            distributed.broadcast(self.basis, 0)
+        _agree(self.basis)  # every process has read other documents, but the head is one
         self.head = nn.Linear(model.config.text.hidden_size, self.basis.shape[1], bias=False).to(torch.bfloat16)
         self.watched: dict[str, float] = {}
         self._states = torch.empty(0)
@@ -105,6 +105,20 @@ class Judging:
             Part(name="compare", learning=above, loss=self.compare, lessons=EASY, steps=2500, rate=2e-3, share=0.15),
             Part(name="judge", learning=whole, loss=self.judge, lessons=HARD, steps=None, rate=6e-4, share=0.73),
         )
+
+    @torch.no_grad()
+    def settle(self, batches: Iterable[FoundBatch]) -> None:
+        """Fit the head to what is known already: one that begins anew would unsettle what is below."""
+        states, taught = [], []
+        for batch in batches:
+            self._judged(batch)
+            states.append(self._states[batch.ends].float())
+            taught.append(self._taught(batch))
+        inputs, wanted = torch.cat(states), torch.cat(taught)
+        square = inputs.T @ inputs
+        square += RIDGE * square.diagonal().mean() * torch.eye(len(square))
+        self.head.weight.copy_(torch.linalg.solve(square, inputs.T @ wanted).T)
+        _agree(self.head.weight)
 
     def know(self, batch: FoundBatch) -> Tensor:
         """What the embedder knows, in the prompt of the reranker."""
@@ -149,11 +163,21 @@ class Judging:
 
         Both are told by their places among the latter: the cross-entropy of two softmaxes over cosines.
         """
-        ends = self._states[torch.cat([batch.marks, batch.documents.last_index])]
-        asked = batch.asked_vectors.repeat_interleave(batch.candidates, 0)
-        taught = functional.normalize(torch.cat([asked, batch.shown_vectors]) @ self.basis, dim=-1)
+        taught = self._taught(batch)
         places = (taught @ taught.T / TEACHER_TEMPERATURE).softmax(-1)
-        return functional.cross_entropy(pooled_embedding(self.head(ends)) @ taught.T / TEACHER_TEMPERATURE, places)
+        known = pooled_embedding(self.head(self._states[batch.ends]))
+        return functional.cross_entropy(known @ taught.T / TEACHER_TEMPERATURE, places)
+
+    def _taught(self, batch: FoundBatch) -> Tensor:
+        """`(2 * documents, TAUGHT)` of length 1: for each document its query's vector, then for each its own."""
+        asked = batch.asked_vectors.repeat_interleave(batch.candidates, 0)
+        return functional.normalize(torch.cat([asked, batch.shown_vectors]) @ self.basis, dim=-1)
+
+
+def _agree(tensor: Tensor) -> None:
+    """Give every process the first one's numbers."""
+    if distributed.is_initialized():
+        distributed.broadcast(tensor, 0)
 
 
 def deepened(model: Backbone, layers: int) -> Backbone:

@@ -11,6 +11,7 @@ It runs on a CPU in bf16: about 30 pairs a second on one core of a 2024 server p
 """
 
 import argparse
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train
 from recipes.found import Found, Reader
-from recipes.judging import Judging, deepened
+from recipes.judging import EASY, Judging, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
@@ -97,6 +98,8 @@ RERANKER_LAYERS = 6
 COLLECTION = {"portrait": 500, "scene": 3000, "page": 1800, "chart": 600, "clip": 600, "note": 600}
 """Documents that each process reads once and then judges."""
 CANDIDATES = 8
+SETTLING = 40
+"""Batches for what a run that goes on knows already."""
 
 FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
 """Corpora of the training split on which the fusion is fitted."""
@@ -253,6 +256,8 @@ def reranker(run: Run) -> None:
     model.visual = known.visual
     found = Found(reader, COLLECTION, run.seed)
     judging = Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
+    if run.start:
+        judging.settle(itertools.islice(found.batches(EASY, run, CANDIDATES), SETTLING))
     for part in judging.parts()[2:] if run.start else judging.parts():
         model.requires_grad_(False)
         part.learning.requires_grad_(True)

@@ -60,6 +60,20 @@ def test_the_reranker_learns_in_three_parts(run: Path) -> None:
     assert not torch.equal(before.layers[0].mlp.up_proj.weight, after.layers[0].mlp.up_proj.weight)
 
 
+def test_a_head_that_settles_reads_what_is_there(run: Path, reader: Reader) -> None:
+    """By least squares on the states, closer to the embedder's vectors than chance."""
+    torch.manual_seed(0)
+    model = load_backbone(run / "reranker", dtype=torch.bfloat16, device="cpu")
+    found = Found(reader, FEW, seed=9)
+    course = judging.Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
+    span = tiny.Run(folder=Path(), minutes=1, steps=10, size=3)
+    batches = list(itertools.islice(found.batches(judging.EASY, span, 4), 6))
+    with torch.no_grad():
+        before = float(course.know(batches[0]))
+        course.settle(batches)
+        assert float(course.know(batches[0])) < before - 1
+
+
 def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Path) -> None:
     """Exported, it fits the repository, and gives vectors and scores."""
     tiny.export(tiny.Run(folder=run, minutes=1, steps=1), tmp_path)
