@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anyseek.batch import Block, PackedBatch, Sample, pack
 from anyseek.engine.features import CacheOptions, FeatureCache, tower_identity
@@ -66,7 +66,8 @@ class Compute:
         self.prefixes = PrefixCache(caches.prefix_bytes)
         self.features = caches.shared or FeatureCache(caches.feature_bytes, caches.host_feature_bytes)
         self._is_shared = caches.shared is not None
-        self._weights = self._tower = b""
+        self._weights: list[tuple[int, int]] = []
+        self._tower = b""
         self._lock = threading.RLock()
         self._budget: int | None = None  # what was found to fit, once a larger batch did not
 
@@ -85,7 +86,7 @@ class Compute:
 
     def _check_weights(self) -> None:
         """Forget what other weights gave: a model may be trained between two calls."""
-        state = repr([(weight.data_ptr(), weight._version) for weight in self.backbone.parameters()]).encode()
+        state = _state(self.backbone)
         if state == self._weights:
             return
         self._weights = state
@@ -236,6 +237,17 @@ class Compute:
                     break
                 for one in batch:
                     del waiting[one]
+
+
+def _state(module: nn.Module) -> list[tuple[int, int]]:
+    """Address and version of every weight. Not by `parameters()`, which takes longer than a short query's products."""
+    found: list[tuple[int, int]] = []
+    waiting = [module]
+    while waiting:
+        one = waiting.pop()
+        found += [(weight.data_ptr(), weight._version) for weight in one._parameters.values() if weight is not None]
+        waiting += [part for part in one._modules.values() if part is not None]
+    return found
 
 
 def under_budget(order: Iterable[Item], costs: Mapping[Item, int], budget: int) -> Iterator[list[Item]]:

@@ -220,7 +220,7 @@ class Runner:
     def _start_decoding(self, chunk: _Chunk, pool: ThreadPoolExecutor) -> None:
         """Decode everything the chunk shows, once, unless its features are known."""
         shown = dict(_visuals(chunk))
-        known = chunk.compute.knows(shown)
+        known = chunk.compute.knows(shown) if shown else set()
         chunk.pixels = {
             identity: pool.submit(self.processor.decode, visual)
             for identity, visual in shown.items()
@@ -230,7 +230,8 @@ class Runner:
     def _finish(self, chunk: _Chunk, options: RunOptions) -> None:
         """Take what was decoded, drop rows that turned out bad, compute the others."""
         shown = dict(_visuals(chunk))
-        seen: dict[bytes, Seen | Tensor] = {**chunk.compute.recall(one for one in shown if one not in chunk.pixels)}
+        kept = [identity for identity in shown if identity not in chunk.pixels]
+        seen: dict[bytes, Seen | Tensor] = {**chunk.compute.recall(kept)} if kept else {}
         errors: dict[bytes, InputError] = {}
         for identity, visual in shown.items():
             if identity in seen:
