@@ -66,7 +66,8 @@ def attention_beside(
         first += one.count
     parts = [_apart(part, one.key, one.value) for part, one in zip(query.split(rows), shared, strict=True)]
     before, before_sum = (torch.cat([part[side] for part in parts]) for side in (0, 1))
-    return torch.lerp(own, before.to(own.dtype), torch.sigmoid(before_sum - own_sum)[..., None].to(own.dtype))
+    share = torch.sigmoid(before_sum - own_sum)[..., None].float()
+    return torch.lerp(own.float(), before.float(), share).to(query.dtype)
 
 
 def _own(query: Tensor, key: Tensor, value: Tensor, lengths: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
