@@ -22,8 +22,6 @@ from anyseek.engine.features import CacheOptions
 from anyseek.items import Image
 
 WORDS = ("apple", "dog", "red", "left", "of", "a", "page", "about", "invoice", "with", "two", "small", "house", "blue")
-
-
 FIFTHS = 5
 
 

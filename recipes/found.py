@@ -15,7 +15,7 @@ from anyseek.batch import PackedBatch, Sample, pack
 from anyseek.items import Item, Text
 from anyseek.model import Backbone, pooled_embedding
 from anyseek.processing import Processor
-from recipes.streams import Span, asked_item, portrait
+from recipes.streams import Span, asked_item, portrait, stage_and_kind
 
 __all__ = ["Found", "FoundBatch", "Lesson", "Reader"]
 
@@ -182,9 +182,7 @@ class Found:
             candidates: documents of a query; there must be more wrong ones of each kind.
         """
         for number in itertools.count(run.first):
-            lesson = next((one for one in lessons if number < one.until * run.steps), lessons[-1])
-            # The kind is the same in every process: they wait for each other, and kinds differ in cost.
-            kind = random.Random(number).choices(list(lesson.kinds), list(lesson.kinds.values()))[0]
+            lesson, kind = stage_and_kind(lessons, number, run)
             count = max(1, round(run.size * SHARE.get(kind, 1.0)))
             yield self._batch(random.Random(f"{self.seed}/{number}"), lesson, kind, count, candidates)
 

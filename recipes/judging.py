@@ -15,7 +15,7 @@ from anyseek.model import Backbone, ModelConfig, pooled_embedding, yes_no_logit
 from anyseek.training import yes_no
 from recipes.found import FoundBatch, Lesson
 
-__all__ = ["Judging", "Part", "deepened"]
+__all__ = ["ATTENTION", "EASY", "HARD", "Judging", "Part", "deepened"]
 
 TAUGHT = 128
 """Directions of the embedder's vectors that the reranker learns; it keeps the others for itself."""

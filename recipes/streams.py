@@ -1,9 +1,9 @@
 """Batches of the world for training: one kind of document per batch, drawn by worker processes."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ __all__ = [
     "asked_item",
     "batches",
     "portrait",
+    "stage_and_kind",
 ]
 
 
@@ -85,6 +86,16 @@ class Span(Protocol):
     steps: int
     first: int
     size: int
+
+
+class Phase(Protocol):
+    """A part of a curriculum: until which share of the run, and the weight of each kind."""
+
+    until: float
+    kinds: Mapping[str, float]
+
+
+S = TypeVar("S", bound=Phase)
 
 
 class Contrastive(IterableDataset):
@@ -274,9 +285,14 @@ def _document(thing: world.Thing, stage: Stage) -> Item:
 def _drawn(stages: tuple[Stage, ...], run: Span, seed: int) -> Iterator[tuple[random.Random, Stage, str]]:
     """For each batch its randomness, stage and kind."""
     for number, rng in _numbers(seed, run.first):
-        stage = next((one for one in stages if number < one.until * run.steps), stages[-1])
-        # The kind is the same in every process: they wait for each other, and kinds differ in cost.
-        yield rng, stage, random.Random(number).choices(list(stage.kinds), list(stage.kinds.values()))[0]
+        yield rng, *stage_and_kind(stages, number, run)
+
+
+def stage_and_kind(stages: tuple[S, ...], number: int, run: Span) -> tuple[S, str]:
+    """Where batch `number` of a run stands in a curriculum, and the kind of its documents."""
+    stage = next((one for one in stages if number < one.until * run.steps), stages[-1])
+    # The kind is the same in every process: they wait for each other, and kinds differ in cost.
+    return stage, random.Random(number).choices(list(stage.kinds), list(stage.kinds.values()))[0]
 
 
 def _numbers(seed: int, first: int) -> Iterator[tuple[int, random.Random]]:

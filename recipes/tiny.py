@@ -41,14 +41,13 @@ from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train
 from recipes.found import Found, Reader
-from recipes.judging import EASY, Judging, deepened
+from recipes.judging import ATTENTION, EASY, Judging, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
 VOCAB = 8192
 TEMPERATURE = 0.05
 PROTOTYPE_TEMPERATURE = 0.07
-ATTENTION = "matmul"
 LIMITS = {"max_pixels": 72 * 1024, "min_frame_pixels": 36 * 1024, "max_frame_pixels": 48 * 1024, "max_frames": 16}
 """What the tiny pair was trained for, and takes unless told otherwise."""
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from anyseek import vectors
-from anyseek.engine.compute import Compute
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import WINDOW, Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
@@ -71,12 +70,11 @@ class Embedder:
         workers: int | None = None,
     ) -> None:
         """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`."""
-        copies = (model,) if isinstance(model, Backbone) else tuple(model)
-        self.backbone = copies[0]
         self.processor = processor
         self.source = source
         self.workers = workers or default_workers()
-        self._runner = Runner(tuple(Compute(one, attention, caches) for one in copies), processor)
+        self._runner = Runner.of(model, processor, attention, caches)
+        self.backbone = self._runner.backbone
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Embedder":
@@ -205,12 +203,10 @@ class Embedder:
         )
         windows = [finish(np.zeros((0, self.dim), np.float32))]
         errors: dict[int, InputError] = {}
-        done = 0
         for outcome in self._runner.run(self._jobs([inputs] if single else inputs, instruction), options):
             hidden = outcome.hidden.numpy()
             windows.append(finish(hidden if precision in FLOATS else np.nan_to_num(hidden)))
-            errors |= {done + row: error for row, error in outcome.errors.items()}
-            done += len(hidden)
+            errors |= outcome.errors
         finished = np.concatenate(windows)
         if on_error == "collect":
             return Encoded(finished, errors)

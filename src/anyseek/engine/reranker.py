@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anyseek.engine.compute import Compute
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import Job, OnError, Runner, RunOptions
 from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
@@ -62,13 +61,12 @@ class Reranker:
         workers: int | None = None,
     ) -> None:
         """Join a model (or copies on several devices), its processor and its score row `(hidden,)`; see `load`."""
-        copies = (model,) if isinstance(model, Backbone) else tuple(model)
-        self.backbone = copies[0]
         self.processor = processor
         self.score_row = score_row.float().cpu()
         self.source = source
         self.workers = workers or default_workers()
-        self._runner = Runner(tuple(Compute(one, attention, caches) for one in copies), processor)
+        self._runner = Runner.of(model, processor, attention, caches)
+        self.backbone = self._runner.backbone
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> "Reranker":
@@ -180,11 +178,9 @@ class Reranker:
         )
         logits = [torch.empty(0)]
         errors: dict[int, InputError] = {}
-        done = 0
         for outcome in self._runner.run(jobs, options):
             logits.append(yes_no_logit(outcome.hidden, self.score_row))
-            errors |= {done + row: error for row, error in outcome.errors.items()}
-            done += len(outcome.hidden)
+            errors |= outcome.errors
         joined = torch.cat(logits)
         scores = (torch.sigmoid(joined) if activation == "sigmoid" else joined).numpy()
         return Scored(scores, errors) if on_error == "collect" else scores

@@ -11,7 +11,7 @@ states in memory are too, however many jobs there are.
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -22,7 +22,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from anyseek.engine.compute import Compute, Row, Seen, under_budget
+from anyseek.engine.features import CacheOptions
 from anyseek.errors import ConfigError, InputError
+from anyseek.model import Backbone
 from anyseek.processing import Prepared, Processor, Visual, grid_of
 
 __all__ = ["Job", "OnError", "Outcome", "RunOptions", "Runner", "check_on_error"]
@@ -79,10 +81,12 @@ class Outcome:
 
     Attributes:
         hidden: `(jobs, hidden)` fp32 on the CPU; NaN where a job failed.
-        errors: number of the job -> its error.
+        first: number of its first job in the call.
+        errors: number of the job in the call -> its error.
     """
 
     hidden: Tensor
+    first: int = 0
     errors: dict[int, InputError] = field(default_factory=dict)
 
 
@@ -123,6 +127,19 @@ class Runner:
 
     computes: tuple[Compute, ...]
     processor: Processor
+
+    @classmethod
+    def of(
+        cls, model: Backbone | Sequence[Backbone], processor: Processor, attention: str, caches: CacheOptions
+    ) -> "Runner":
+        """A model, or copies of it, each with caches of its own."""
+        copies = (model,) if isinstance(model, Backbone) else model
+        return cls(tuple(Compute(one, attention, caches) for one in copies), processor)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model, or the first of its copies."""
+        return self.computes[0].backbone
 
     def run(self, jobs: Iterable[Job | InputError], options: RunOptions) -> Iterator[Outcome]:
         """Last-token states, a window of jobs at a time, in the order given. Closing the iterator cancels the rest.
@@ -167,9 +184,10 @@ class Runner:
         self, jobs: Iterable[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions
     ) -> Iterator[_Chunk]:
         """Chunks in which like stands beside like, with their decoding under way; the last of a window closes it."""
-        waiting, computes = iter(jobs), cycle(self.computes)
+        waiting, computes, first = iter(jobs), cycle(self.computes), 0
         while window := list(islice(waiting, WINDOW)):
-            whole = self._prepare(window, pool, options)
+            whole = self._prepare(window, first, pool, options)
+            first += len(window)
             rows = sorted(whole.prompts, key=lambda row: (whole.prompts[row].ids, whole.identities[row]))
             sizes = {row: _cost(whole.prompts[row]) for row in rows}
             groups = list(under_budget(rows, sizes, CHUNK * options.batch_tokens)) or [[]]
@@ -187,11 +205,12 @@ class Runner:
                 self._start_decoding(chunk, pool)
                 yield chunk
 
-    def _prepare(self, window: list[Job | InputError], pool: ThreadPoolExecutor, options: RunOptions) -> _Chunk:
-        """The good rows of a window, laid out."""
-        first = self.computes[0]
-        width = first.backbone.config.text.hidden_size
-        whole = _Chunk(Outcome(torch.full((len(window), width), float("nan"))), {}, {}, {}, first)
+    def _prepare(
+        self, window: list[Job | InputError], first: int, pool: ThreadPoolExecutor, options: RunOptions
+    ) -> _Chunk:
+        """The good rows of the window that begins with job `first`, laid out."""
+        hidden = torch.full((len(window), self.backbone.config.text.hidden_size), float("nan"))
+        whole = _Chunk(Outcome(hidden, first), {}, {}, {}, self.computes[0])
         opened = {
             row: pool.submit(self._prepare_one, job)
             for row, job in enumerate(window)
@@ -294,4 +313,4 @@ def _note(window: Outcome, row: int, place: str, error: InputError, options: Run
         error.at(place)
     if options.on_error == "raise":
         raise error
-    window.errors[row] = error
+    window.errors[window.first + row] = error

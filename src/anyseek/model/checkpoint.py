@@ -107,7 +107,7 @@ def save_checkpoint(
     """
     if backbone.visual is None:
         raise CheckpointError("a model that was loaded without its vision tower cannot be saved; load it whole")
-    if len(backbone.state_dict()) != len(list(backbone.parameters())):
+    if any(True for _ in backbone.buffers()):
         raise CheckpointError(
             "a model that was loaded with rounded weights cannot be saved; load it with weights='full'"
         )

@@ -5,7 +5,7 @@ The backend is an explicit argument; `auto` is resolved in `resolve_backend` and
 
 import functools
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from anyseek.errors import ConfigError, DependencyError
 
-__all__ = ["BACKENDS", "attention", "resolve_backend"]
+__all__ = ["BACKENDS", "attention", "resolve_backend", "runs_alike"]
 
 BACKENDS = ("auto", "reference", "sdpa", "matmul", "varlen")
 
@@ -102,17 +102,23 @@ Dense = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _by_runs(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[tuple[int, int]], dense: Dense) -> Tensor:
-    """Dense attention once per run of neighbours of equal (queries, keys), as `(count, heads, length, head_dim)`."""
+    """Dense attention once per run of neighbours of equal (queries, keys)."""
+    outputs = [dense(q, k, v).transpose(1, 2).flatten(0, 1) for q, k, v in runs_alike(query, key, value, lengths)]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def runs_alike(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Neighbours of equal (queries, keys) together: `(count, heads, length, head_dim)` of each of the three."""
     runs = [(length, keys, sum(1 for _ in run)) for (length, keys), run in groupby(lengths)]
     sizes = [length * count for length, _, count in runs]
     key_sizes = [keys * count for _, keys, count in runs]
     # split, not slices: the gradient of a split is one concatenation, that of each slice a whole tensor of zeros.
     pieces = zip(runs, query.split(sizes), key.split(key_sizes), value.split(key_sizes), strict=True)
-    outputs = []
     for (_, _, count), *qkv in pieces:
         q, k, v = (t.unflatten(0, (count, -1)).transpose(1, 2) for t in qkv)
-        outputs.append(dense(q, k, v).transpose(1, 2).flatten(0, 1))
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        yield q, k, v
 
 
 def _seen(queries: int, keys: int, device: torch.device) -> Tensor:

@@ -7,12 +7,11 @@ every sequence and layer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from anyseek.ops.attention import resolve_backend
+from anyseek.ops.attention import resolve_backend, runs_alike
 
 __all__ = ["Shared", "attention_beside", "reads_beside"]
 
@@ -73,15 +72,10 @@ def attention_beside(
 def _own(query: Tensor, key: Tensor, value: Tensor, lengths: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
     """Attention inside each sequence, `(tokens, heads, head_dim)`, and the log of its sum `(tokens, heads)`."""
     groups = query.shape[1] // key.shape[1]
-    runs = [(*pair, sum(1 for _ in run)) for pair, run in groupby(lengths)]
-    queries, keys = ([run[side] * run[2] for run in runs] for side in (0, 1))
     mixed, sums = [], []
-    for (length, own, count), q, k, v in zip(
-        runs, query.split(queries), key.split(keys), value.split(keys), strict=True
-    ):
-        q, k, v = (t.unflatten(0, (count, -1)).transpose(1, 2) for t in (q, k, v))
-        k, v = (t.repeat_interleave(groups, 1) for t in (k, v))
-        out, total = _flash(q, k, v, causal=length == own)
+    for q, k, v in runs_alike(query, key, value, lengths):
+        causal = q.shape[-2] == k.shape[-2]
+        out, total = _flash(q, k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1), causal=causal)
         mixed.append(out.transpose(1, 2).flatten(0, 1))
         sums.append(total.transpose(1, 2).flatten(0, 1))
     return torch.cat(mixed), torch.cat(sums)

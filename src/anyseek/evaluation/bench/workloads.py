@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anyseek.evaluation.bench.files import write_clips, write_pages, write_pictures
@@ -58,17 +58,7 @@ _CPU = Sizes(
     many_pages=100,
     page_scale=1,
 )
-_GPU = Sizes(
-    short=512,
-    mixed=128,
-    pictures=64,
-    pages=32,
-    clips=8,
-    candidates=50,
-    few_pages=20,
-    many_pages=100,
-    page_scale=3,
-)
+_GPU = replace(_CPU, short=512, mixed=128, pages=32, clips=8, page_scale=3)
 SIZES = {"small": _CPU, "2b": _GPU, "8b": _GPU}
 """By shape."""
 
