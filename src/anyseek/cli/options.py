@@ -69,15 +69,21 @@ class ModelChoice:
 
         return load_processor(locate(self.name, "embedding"), LoadOptions(**self._options()), MAX_TOKENS)
 
-    def reranker(self, **caches: Any) -> "Reranker | None":
+    def reranker(self) -> "Reranker | None":
         """Load the reranker, or None when it is not wanted, or not here and not asked for.
 
         Raises:
             CheckpointError: it was asked for and is not on this machine.
         """
+        from anyseek.engine import Reranker
+
+        name = self._present_reranker()
+        return Reranker.load(name, **self._options()) if name else None
+
+    def _present_reranker(self) -> str | None:
+        """The reranker's name, when it is wanted and here; see `reranker`."""
         if self.rerank is False:
             return None
-        from anyseek.engine import Reranker
         from anyseek.model.hub import locate
 
         name = self.reranker_name or partner(self.name)
@@ -90,16 +96,18 @@ class ModelChoice:
                 raise
             click.echo(f"note: not reranked: {str(error).partition(' (')[0]}", err=True)
             return None
-        return Reranker.load(name, **self._options(), **caches)
+        return name
 
     def pair(self) -> "tuple[Embedder, Reranker | None]":
         """Both models; what the one has seen the other need not see again, where their towers are equal."""
+        from anyseek.engine import Reranker
         from anyseek.engine.features import CacheOptions, FeatureCache
 
-        if self.rerank is False:
+        name = self._present_reranker()
+        if name is None:  # alone it need not prove by a hash of its tower what it may share
             return self.embedder(), None
         caches = {"caches": CacheOptions(shared=FeatureCache(CacheOptions().feature_bytes))}
-        return self.embedder(**caches), self.reranker(**caches)
+        return self.embedder(**caches), Reranker.load(name, **self._options(), **caches)
 
     def fusion(self, reranker: "Reranker | None") -> "Fusion":
         """How the reranker's opinion and the cosine become one score: as fitted for the two, when they are a pair."""

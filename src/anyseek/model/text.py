@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anyseek.batch import Past
+from anyseek.batch import Block, Past
 from anyseek.model.config import TextConfig
 from anyseek.ops import (
     RMSNorm,
@@ -32,7 +33,7 @@ Deepstack = tuple[Tensor, Sequence[Tensor]]
 """`(visual_tokens,)` indexes of visual tokens, and features `(visual_tokens, hidden)` for the first layers' outputs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what follows from the fields is worked out once for all layers
 class Sight:
     """What the tokens of a packed batch see.
 
@@ -46,7 +47,7 @@ class Sight:
     backend: str = "auto"
     past: Past = ()
 
-    @property
+    @cached_property
     def key_lengths(self) -> tuple[int, ...]:
         """Keys that the last token of each sequence sees."""
         if not self.past:
@@ -87,12 +88,17 @@ class Sight:
 
     def _shared(self, number: int) -> Iterator[Shared]:
         """What stands before neighbours alike, in layer `number`."""
-        for _, run in groupby(self.past, key=lambda blocks: [id(block) for block in blocks]):
-            alike = list(run)
+        for count, blocks in self._alike:
             keys, values = (
-                torch.cat([getattr(block, side)[number] for block in alike[0]]) for side in ("keys", "values")
+                torch.cat([getattr(block, side)[number] for block in blocks]) for side in ("keys", "values")
             )
-            yield Shared(len(alike), keys, values)
+            yield Shared(count, keys, values)
+
+    @cached_property
+    def _alike(self) -> list[tuple[int, tuple[Block, ...]]]:
+        """Runs of neighbours behind the same blocks: how many there are, and the blocks."""
+        runs = (list(run) for _, run in groupby(self.past, key=lambda blocks: [id(block) for block in blocks]))
+        return [(len(run), run[0]) for run in runs]
 
 
 class TextAttention(nn.Module):
