@@ -12,16 +12,17 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from anyseek import world
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.features import CacheOptions
 from anyseek.evaluation import hit_rate
+from anyseek.evaluation.bench.measure import TOLERANCES, Rules, alternate
 from anyseek.items import Item
 
 MODES = {
@@ -53,7 +54,7 @@ class Outcome:
     vectors: np.ndarray
     queries: np.ndarray
     log_odds: np.ndarray
-    seconds: list[float]
+    seconds: tuple[float, ...]
     weight_bytes: int
 
 
@@ -95,10 +96,8 @@ def measure(device: str, given: Inputs) -> dict[str, Outcome | str]:
         except ValueError as error:
             outcomes[name] = str(error)
     found = {name: run(pair, given) for name, pair in pairs.items()}  # also warms up
-    seconds: dict[str, list[float]] = {name: [] for name in pairs}
-    for _ in tqdm(range(ROUNDS), desc="rounds"):
-        for name, pair in pairs.items():
-            seconds[name].append(timed(lambda pair=pair: run(pair, given)))
+    runs = {name: partial(timed, partial(run, pair, given)) for name, pair in pairs.items()}
+    seconds = alternate(runs, Rules(tolerance=TOLERANCES["float32"], repeats=ROUNDS, seconds=float("inf")))
     for name, (embedder, reranker) in pairs.items():
         size = weight_bytes(embedder.backbone) + weight_bytes(reranker.backbone)
         outcomes[name] = Outcome(*found[name], seconds[name], size)

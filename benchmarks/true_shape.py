@@ -24,8 +24,10 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from anyseek.engine import Embedder
+from anyseek.evaluation.bench.shapes import config_of, shape_named
 from anyseek.items import Item, Limits, Page
-from anyseek.model import Backbone, ModelConfig
+from anyseek.model import Backbone
+from anyseek.processing import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "true_shape.md"
@@ -33,61 +35,19 @@ PEAK = 1.15
 SHARD_BYTES = 500 * 10**6
 CELL = 32**2
 
-TEXT = {
-    "model_type": "qwen3_vl_text",
-    "vocab_size": 151_936,
-    "hidden_size": 2048,
-    "intermediate_size": 6144,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "hidden_act": "silu",
-    "rms_norm_eps": 1e-6,
-    "max_position_embeddings": 262_144,
-    "attention_bias": False,
-    "rope_theta": 5_000_000,
-    "rope_scaling": {"mrope_section": [24, 20, 20], "mrope_interleaved": True, "rope_type": "default"},
-}
-VISION = {
-    "model_type": "qwen3_vl",
-    "depth": 24,
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_heads": 16,
-    "out_hidden_size": 2048,
-    "in_channels": 3,
-    "deepstack_visual_indexes": [5, 11, 17],
-    "num_position_embeddings": 2304,
-    "patch_size": 16,
-    "spatial_merge_size": 2,
-    "temporal_patch_size": 2,
-    "hidden_act": "gelu_pytorch_tanh",
-}
-CONFIG = {
-    "architectures": ["Qwen3VLForConditionalGeneration"],
-    "model_type": "qwen3_vl",
-    "image_token_id": 151_655,
-    "video_token_id": 151_656,
-    "vision_start_token_id": 151_652,
-    "vision_end_token_id": 151_653,
-    "tie_word_embeddings": True,
-    "text_config": TEXT,
-    "vision_config": VISION,
-}
-
 
 def write_model(folder: Path) -> None:
     """Config, tokenizer and random weights, a shard at a time."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
     path = ROOT / "tests" / "golden" / "make_checkpoint.py"
     spec = importlib.util.spec_from_file_location("make_checkpoint", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.tokenizer(True).save(str(folder / "tokenizer.json"))
+    config = config_of(shape_named("2b"), Tokenizer(folder))
+    (folder / "config.json").write_text(json.dumps(config.raw))
     with torch.device("meta"):
-        shapes = {name: p.shape for name, p in Backbone(ModelConfig.from_dict(CONFIG)).named_parameters()}
+        shapes = {name: p.shape for name, p in Backbone(config).named_parameters()}
     generator, shard, index, number = torch.Generator().manual_seed(0), {}, {}, 0
     for name, shape in shapes.items():
         shard[f"model.{name}"] = random_weight(name, shape, generator)
