@@ -18,6 +18,7 @@ __all__ = ["bench"]
 @click.option("--shape", default="small", show_default=True, help="small (for CPUs), 2b or 8b; random weights.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto")
+@click.option("--kernels", type=click.Choice(["auto", "eager", "compiled"]), default="auto", help="Of our engine.")
 @click.option(
     "--workload", "workloads", multiple=True, metavar="NAME", help="One row; may be repeated; all if not given."
 )

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from anyseek.batch import Block, PackedBatch, Sample, pack
 from anyseek.engine.features import CacheOptions, FeatureCache, tower_identity
+from anyseek.engine.graphs import Graphs, record
 from anyseek.engine.prefixes import Node, PrefixCache, shared_beginnings
 from anyseek.errors import CapacityError
 from anyseek.model import Backbone
@@ -65,6 +67,7 @@ class Compute:
         self.attention = attention
         self.prefixes = PrefixCache(caches.prefix_bytes)
         self.features = caches.shared or FeatureCache(caches.feature_bytes, caches.host_feature_bytes)
+        self.graphs = Graphs(caches.graphs if self.device.type == "cuda" else 0, record)
         self._is_shared = caches.shared is not None
         self._weights: list[tuple[int, int]] = []
         self._tower = b""
@@ -91,6 +94,7 @@ class Compute:
             return
         self._weights = state
         self.prefixes.clear()
+        self.graphs.clear()
         # A cache of its own needs no proof that towers are equal, only another name after a change.
         tower = self.backbone.visual
         self._tower = tower_identity(tower) if self._is_shared and tower else os.urandom(16)
@@ -136,10 +140,10 @@ class Compute:
             places = sorted(places, key=lambda place: (last[place], costs[place]))
             parts = [(rows[place], starts[place], rows[place].sample.num_tokens) for place in places]
             past = tuple(_path(nodes, blocks, last[place]) for place in places)
+            past = past if any(past) else ()
             batch, vision = self._packed(parts, features)
-            states = self.backbone(
-                batch, last=True, backend=self.attention, features=vision, past=past if any(past) else ()
-            )
+            compute = partial(self.backbone, last=True, backend=self.attention, features=vision, past=past)
+            states = compute(batch) if vision is not None else self.graphs.run(batch, past, compute)
             hidden[places] = states.float().cpu()
 
         self._in_batches(costs, batch_tokens, finish)

@@ -25,6 +25,7 @@ class CacheOptions:
         prefix_bytes: keys and values of template heads and instructions.
         feature_bytes: vision features on the model's device.
         host_feature_bytes: vision features in host memory, for those that the device has no room for.
+        graphs: CUDA graphs of small batches of text.
         shared: a cache that several models use instead of one of their own; features go from one to the other only
             when the weights of their towers are equal.
     """
@@ -32,11 +33,12 @@ class CacheOptions:
     prefix_bytes: int = 64 << 20
     feature_bytes: int = 512 << 20
     host_feature_bytes: int = 0
+    graphs: int = 64
     shared: "FeatureCache | None" = None
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a negative budget."""
-        for name in ("prefix_bytes", "feature_bytes", "host_feature_bytes"):
+        """Raise ConfigError for a negative number."""
+        for name in ("prefix_bytes", "feature_bytes", "host_feature_bytes", "graphs"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative (got {getattr(self, name)})")
 

@@ -14,7 +14,7 @@ from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
 from anyseek.model import Backbone, load_backbone
-from anyseek.ops import resolve_backend
+from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
 __all__ = [
@@ -44,6 +44,8 @@ class LoadOptions:
             CUDA device, hold a copy of the model each and share the work of a call.
         dtype: `auto`, `float32`, `bfloat16`, `float16`.
         attention: backend, one of `ops.BACKENDS`.
+        kernels: what stands between the matrix products, one of `ops.KERNELS`: `eager` as single operations,
+            `compiled` each fused by `torch.compile`.
         limits: for every item; gaps are filled by the checkpoint's `anyseek.json`, then by the reference's rules.
         media: which sources are read, and how large they may be.
         parse_special: whether special tokens written in user text count as such (the reference's way).
@@ -60,6 +62,7 @@ class LoadOptions:
     dtype: str = "auto"
     attention: str = "auto"
     weights: str = "full"
+    kernels: str = "auto"
     limits: Limits = Limits()
     media: MediaOptions = MediaOptions()
     parse_special: bool = True
@@ -136,6 +139,7 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[l
     devices = resolve_devices(options.device)
     for device in devices:
         resolve_backend(options.attention, device)  # an unknown name shows now, not at the first batch
+        resolve_kernels(options.kernels, device)
     processor = load_processor(folder, options, max_tokens)
     backbones = [_load_on(device, folder, options) for device in devices]
     config = backbones[0].config
@@ -155,7 +159,9 @@ def _load_on(device: torch.device, folder: Path, options: LoadOptions) -> Backbo
     """The model of a folder on one device."""
     dtype = resolve_dtype(options.dtype, device)
     log.info("%s on %s in %s", folder.name, device, str(dtype).removeprefix("torch."))
-    return load_backbone(folder, dtype=dtype, device=device, vision=options.vision, weights=options.weights)
+    backbone = load_backbone(folder, dtype=dtype, device=device, vision=options.vision, weights=options.weights)
+    use_kernels(backbone, resolve_kernels(options.kernels, device))
+    return backbone
 
 
 def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Processor:

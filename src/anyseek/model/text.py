@@ -7,16 +7,16 @@ from itertools import groupby
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from anyseek.batch import Block, Past
 from anyseek.model.config import TextConfig
 from anyseek.ops import (
     RMSNorm,
     Shared,
-    apply_rotary,
+    WithKernels,
     attention,
     attention_beside,
+    edges,
     interleaved_rotary_tables,
     lay_side_by_side,
     project,
@@ -101,7 +101,7 @@ class Sight:
         return [(len(run), run[0]) for run in runs]
 
 
-class TextAttention(nn.Module):
+class TextAttention(WithKernels):
     """Grouped-query causal attention with an RMS norm per head on queries and keys."""
 
     def __init__(self, config: TextConfig) -> None:
@@ -138,10 +138,10 @@ class TextAttention(nn.Module):
 
     def _rotated(self, projected: Tensor, norm: RMSNorm, rotary: Rotary) -> Tensor:
         """`(tokens, heads * head_dim)` to heads, normalised and rotated."""
-        return apply_rotary(norm(projected.unflatten(-1, (-1, self.head_dim))), *rotary)
+        return self.kernels.rotary(norm(projected.unflatten(-1, (-1, self.head_dim))), *rotary)
 
 
-class TextMLP(nn.Module):
+class TextMLP(WithKernels):
     """SwiGLU (Shazeer 2020, arXiv 2002.05202)."""
 
     def __init__(self, config: TextConfig) -> None:
@@ -154,7 +154,7 @@ class TextMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(tokens, hidden)` to the same."""
         gate, up = project(x, (self.gate_proj, self.up_proj))
-        out: Tensor = self.down_proj(functional.silu(gate) * up)
+        out: Tensor = self.down_proj(self.kernels.swiglu(gate, up))
         return out
 
 
@@ -241,7 +241,7 @@ class TextTower(nn.Module):
             `(tokens, hidden)` or `(sequences, hidden)`, before the final norm.
         """
         rotary = self._rotary(position_ids, states.dtype)
-        ends = torch.tensor(sight.lengths, device=states.device).cumsum(0) - 1
+        ends = edges(sight.lengths, states.device)[1:] - 1
         narrow = last and (visual is None or len(visual[1]) < len(self.layers))  # deepstack goes to all tokens
         for number, layer in enumerate(self.layers):
             at_end = narrow and number == len(self.layers) - 1

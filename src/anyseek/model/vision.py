@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anyseek.model.config import VisionConfig
-from anyseek.ops import apply_rotary, attention, vision_rotary_tables
+from anyseek.ops import WithKernels, attention, vision_rotary_tables
 
 __all__ = ["VisionTower", "block_order"]
 
@@ -30,7 +30,7 @@ class PatchEmbed(nn.Module):
         return embedded
 
 
-class VisionAttention(nn.Module):
+class VisionAttention(WithKernels):
     """Full attention inside each segment."""
 
     def __init__(self, config: VisionConfig) -> None:
@@ -43,12 +43,12 @@ class VisionAttention(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], segments: Sequence[int], backend: str) -> Tensor:
         """`(patches, vision_hidden)` to the same."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)
-        query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
+        query, key = self.kernels.rotary(query, *rotary), self.kernels.rotary(key, *rotary)
         mixed: Tensor = self.proj(attention(query, key, value, segments, causal=False, backend=backend).flatten(1))
         return mixed
 
 
-class VisionMLP(nn.Module):
+class VisionMLP(WithKernels):
     """Two layers with tanh-GELU."""
 
     def __init__(self, config: VisionConfig) -> None:
@@ -59,7 +59,7 @@ class VisionMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(patches, vision_hidden)` to the same."""
-        out: Tensor = self.linear_fc2(functional.gelu(self.linear_fc1(x), approximate="tanh"))
+        out: Tensor = self.linear_fc2(self.kernels.gelu(self.linear_fc1(x)))
         return out
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from anyseek.errors import ConfigError, DependencyError
 
-__all__ = ["BACKENDS", "attention", "resolve_backend", "runs_alike"]
+__all__ = ["BACKENDS", "attention", "edges", "resolve_backend", "runs_alike"]
 
 BACKENDS = ("auto", "reference", "sdpa", "matmul", "varlen")
 
@@ -154,6 +154,13 @@ def _matmul(causal: bool) -> Dense:
     return dense
 
 
+@functools.lru_cache(maxsize=1024)
+@torch.inference_mode(False)  # what is kept may serve training too
+def edges(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """`(sequences + 1,)` int64: where each packed sequence begins, and the end; kept, as a graph cannot copy it."""
+    return functional.pad(torch.tensor(lengths, device=device).cumsum(0), (1, 0))
+
+
 def _varlen(
     query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], key_lengths: Sequence[int], causal: bool
 ) -> Tensor:
@@ -163,10 +170,7 @@ def _varlen(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    bounds, key_bounds = (
-        functional.pad(torch.tensor(each, device=query.device).cumsum(0), (1, 0)).to(torch.int32)
-        for each in (lengths, key_lengths)
-    )
+    bounds, key_bounds = (edges(tuple(each), query.device).int() for each in (lengths, key_lengths))
     window = (-1, 0) if causal else (-1, -1)
     mixed = varlen_attn(query, key, value, bounds, key_bounds, max(lengths), max(key_lengths), window_size=window)
     assert isinstance(mixed, Tensor)  # a pair only when the log-sum-exp is asked for

@@ -27,9 +27,8 @@ def interleaved_rotary_tables(
         Two tensors `(tokens, 1, head_dim)`.
     """
     index = torch.arange(head_dim // 2, device=position_ids.device)
-    axis = torch.zeros_like(index)
-    axis[(index % 3 == 1) & (index < 3 * sections[1])] = 1
-    axis[(index % 3 == 2) & (index < 3 * sections[2])] = 2
+    height, width = ((index % 3 == axis) & (index < 3 * sections[axis]) for axis in (1, 2))
+    axis = height + 2 * width.long()
     frequency = 1.0 / (theta ** (2 * index.float() / head_dim))
     angles = position_ids.float()[axis].T * frequency  # (tokens, head_dim / 2)
     return _tables(angles, dtype)

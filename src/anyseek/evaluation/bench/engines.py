@@ -53,13 +53,14 @@ class Anyseek:
     name = "anyseek"
     slack = 0.0
 
-    def __init__(self, models: Models, device: str, dtype: str) -> None:
+    def __init__(self, models: Models, device: str, dtype: str, kernels: str = "auto") -> None:
         """Keep where the models are; they are loaded when wanted."""
         self._folders = models
         self._features = FeatureCache(FEATURE_BYTES)
         self._options: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
+            "kernels": kernels,
             "caches": CacheOptions(shared=self._features),
         }
 

@@ -123,6 +123,7 @@ def markdown(result: Result) -> str:
     place = f"{result.threads} threads" if result.device == "cpu" else result.device
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     chosen = "".join(f" --workload {name}" for name in options.workloads)
+    chosen += f" --kernels {options.kernels}" if options.kernels != "auto" else ""
     command = f"anyseek bench --shape {options.shape} --device {result.device} --dtype {result.dtype}{chosen}"
     pieces = [
         f"# Speed: {options.shape} shape on {result.hardware}, {when}",

@@ -34,6 +34,7 @@ class BenchOptions:
         shape: small, 2b or 8b.
         device: as in `LoadOptions`.
         dtype: likewise.
+        kernels: ours, likewise.
         workloads: names; nothing stands for all.
         peers: whether transformers and sentence-transformers are compared with.
         repeats: rounds of a row.
@@ -44,6 +45,7 @@ class BenchOptions:
     shape: str = "small"
     device: str = "auto"
     dtype: str = "auto"
+    kernels: str = "auto"
     workloads: tuple[str, ...] = ()
     peers: bool = True
     repeats: int = 5
@@ -116,7 +118,7 @@ def run_bench(options: BenchOptions, progress: Callable[[str], None], on_row: Ca
         source = hub.locate("tiny", "embedding")
         models = write_models(shape, source, folder / "models", dtype=dtype, device=device)
         place = Place(models=models, shape=shape.name, device=str(device), dtype=dtype_name)
-        ours = Anyseek(models, str(device), dtype_name)
+        ours = Anyseek(models, str(device), dtype_name, options.kernels)
         peers = [make_engine(name, place) for name in engines[1:]]
         progress("measuring what the machine can do at most")
         result = Result(
