@@ -66,7 +66,7 @@ class ContrastiveBatch:
     Attributes:
         packed: all sequences.
         queries: how many of them are queries.
-        allowed: `(queries, documents)` bool, False where the document answers the query too.
+        answers: `(queries, documents)` bool, True where the document answers the query.
         subjects: `(sequences,)` number of the one object that a sequence is about, or -1.
         kind: of the documents.
         stage: where the run stands.
@@ -74,7 +74,7 @@ class ContrastiveBatch:
 
     packed: PackedBatch
     queries: int
-    allowed: Tensor
+    answers: Tensor
     subjects: Tensor
     kind: str
     stage: Stage
@@ -121,8 +121,8 @@ class Contrastive(IterableDataset):
         about = [*subjects[: len(queries)], *subjects, *[-1] * (len(documents) - size)]
         shown = [_document(document, stage) for document in documents]
         packed = pack([self.processor.sample(item) for item in [*queries, *shown]])
-        allowed = ~_matches(pairs, documents)
-        return ContrastiveBatch(packed, len(queries), allowed, torch.tensor(about), kind, stage)
+        answers = _matches(pairs, documents)
+        return ContrastiveBatch(packed, len(queries), answers, torch.tensor(about), kind, stage)
 
 
 SUBJECTS = world.object_ids("train")

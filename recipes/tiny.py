@@ -39,7 +39,7 @@ from anyseek.model import (
 )
 from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
-from anyseek.training import StepReport, TrainOptions, info_nce, prototype_loss, train
+from anyseek.training import Judged, StepReport, TrainOptions, contrastive, prototype_loss, train
 from recipes.found import Found, Reader
 from recipes.judging import ATTENTION, EASY, Judging, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
@@ -210,7 +210,10 @@ def embedder(run: Run) -> None:
         if not batch.stage.contrast:
             return start
         queries, documents = vectors[: batch.queries], vectors[batch.queries :]
-        contrast = info_nce(queries, documents, batch.allowed, TEMPERATURE, margin=None)
+        judged = Judged(
+            positive=torch.arange(len(queries)), own=torch.eye(*batch.answers.shape, dtype=bool), answers=batch.answers
+        )
+        contrast = contrastive(queries, documents, judged, temperature=TEMPERATURE, margin=None, symmetric=False)
         return batch.stage.prototypes * start + batch.stage.contrast * contrast
 
     data = Contrastive(processor, EMBEDDER_STAGES, run, run.seed)

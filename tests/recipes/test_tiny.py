@@ -107,8 +107,8 @@ def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
     processor = Embedder.load(run / "embedder").processor
     miniature = tiny.Run(folder=run, minutes=1, steps=10, size=8)
     batch = next(iter(streams.Contrastive(processor, tiny.EMBEDDER_STAGES[-1:], miniature, seed=3)))
-    assert batch.allowed.shape == (batch.queries, len(batch.packed.lengths) - batch.queries)
-    assert not batch.allowed.diagonal().any() and batch.allowed.any()
+    assert batch.answers.shape == (batch.queries, len(batch.packed.lengths) - batch.queries)
+    assert batch.answers.diagonal().all() and not batch.answers.all()
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,121 @@
-"""Objectives as pure functions of tensors (SPEC 4)."""
+"""Objectives as pure functions of tensors (SPEC 4; report, section 4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["info_nce", "prototype_loss", "yes_no"]
+__all__ = [
+    "Judged",
+    "Objective",
+    "classification",
+    "contrastive",
+    "cosent",
+    "distillation",
+    "prototype_loss",
+    "yes_no",
+]
 
 
-def info_nce(
-    queries: Tensor, documents: Tensor, allowed: Tensor, temperature: float, margin: float | None = 0.1
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is known of the documents of a batch.
+
+    Attributes:
+        positive: `(queries,)` int64, the document that each query is drawn to.
+        own: `(queries, documents)` bool, those that were listed for the query: its positive and its hard negatives.
+        answers: `(queries, documents)` bool, those known to answer it: its positive, whatever equals it, and others.
+        scores: `(queries, documents)` grades, or log-odds of a teacher, where `own`; None without.
+    """
+
+    positive: Tensor
+    own: Tensor
+    answers: Tensor
+    scores: Tensor | None = None
+
+
+Objective = Callable[[Tensor, Tensor, Judged], Tensor]
+"""`(queries, dim)` and `(documents, dim)` of length 1, and what is known of them, to a scalar."""
+
+
+def contrastive(
+    queries: Tensor,
+    documents: Tensor,
+    judged: Judged,
+    *,
+    temperature: float,
+    margin: float | None = 0.1,
+    symmetric: bool = True,
 ) -> Tensor:
-    """-mean log softmax of the positive among all documents of the batch, with the false-negative mask.
+    """InfoNCE with the false-negative mask: -mean log(exp(s(q_i, d_i+) / t) / Z_i).
 
-    A negative whose similarity exceeds the positive's by more than `margin` is taken for a false one and left out
-    (report, section 4, stage 1, query-document terms).
+    Z_i sums over the positive, the query's hard negatives, the other documents of the batch, and, in stage 1, the other
+    queries as seen from q_i and the other documents as seen from d_i+. In each of these a term is left out when it is
+    more similar than the positive by over `margin`, or is known to answer q_i: the same document, or a query with it.
 
     Args:
         queries: `(queries, dim)` of length 1.
-        documents: `(documents, dim)` of length 1; document i is the positive of query i, the rest are hard negatives.
-        allowed: `(queries, documents)` bool, False where a document is known to answer the query too.
-        temperature: of the softmax.
-        margin: of the mask; None where `allowed` is exact. From random weights the mask must be off: similarities are
-            then spread at random, most negatives fall to it, and the model collapses to one vector.
+        documents: `(documents, dim)` of length 1.
+        judged: of them.
+        temperature: t.
+        margin: of the mask; None where `judged.answers` is exact. From random weights the mask must be off:
+            similarities are then spread at random, most negatives fall to it, and the model collapses to one vector.
+        symmetric: stage 1; False leaves the query-query and document-document terms out, as stage 2 does.
 
     Returns:
         Scalar.
     """
+    rows = torch.arange(len(queries), device=queries.device)
     similarity = queries @ documents.T
-    target = torch.arange(len(queries), device=queries.device)
-    positive = similarity[target, target]
-    keep = allowed.clone()
-    if margin is not None:
-        keep &= similarity.detach() <= positive.detach()[:, None] + margin
-    keep[target, target] = True
-    logits = (similarity / temperature).masked_fill(~keep, float("-inf"))
-    return functional.cross_entropy(logits, target)
+    positive = similarity[rows, judged.positive]
+    blocks = [(similarity, ~judged.answers)]
+    if symmetric:
+        other = ~judged.answers[:, judged.positive] & (rows[:, None] != rows)
+        blocks.append((queries @ queries.T, other))
+        blocks.append((documents[judged.positive] @ documents.T, ~judged.answers & ~judged.own))
+    logits = [positive[:, None]]
+    for block, counts in blocks:
+        if margin is not None:
+            counts = counts & (block.detach() <= positive.detach()[:, None] + margin)
+        logits.append(block.masked_fill(~counts, float("-inf")))
+    return functional.cross_entropy(torch.cat(logits, dim=1) / temperature, torch.zeros_like(rows))
+
+
+def classification(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+    """-mean log softmax of the right label among the query's own: other labels of the batch may be right too.
+
+    The arguments are those of `contrastive`; documents are labels.
+    """
+    right = functional.one_hot(judged.positive, len(documents)).bool()
+    counts = right | (judged.own & ~judged.answers)
+    logits = (queries @ documents.T / temperature).masked_fill(~counts, float("-inf"))
+    return functional.cross_entropy(logits, judged.positive)
+
+
+def cosent(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+    """log(1 + sum of exp((cos(m, n) - cos(i, j)) / t) over pairs of pairs where (i, j) has the higher grade) (Su 2022).
+
+    The pairs are those of `judged.own`, their grades `judged.scores`.
+    """
+    assert judged.scores is not None, "a batch of graded pairs"
+    cosines, grades = (queries @ documents.T)[judged.own], judged.scores[judged.own]
+    wrong = (cosines[None, :] - cosines[:, None]) / temperature  # [higher, lower]
+    wrong = wrong[grades[:, None] > grades[None, :]]
+    return torch.cat([wrong, wrong.new_zeros(1)]).logsumexp(0)
+
+
+def distillation(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+    """Cross-entropy between a teacher's softmax over a query's own documents and the embedder's.
+
+    The arguments are those of `contrastive`; `judged.scores` are the teacher's log-odds, computed beforehand.
+    """
+    assert judged.scores is not None, "a batch with a teacher's scores"
+    missing = ~judged.own
+    wanted = judged.scores.masked_fill(missing, float("-inf")).softmax(-1)
+    given = (queries @ documents.T / temperature).masked_fill(missing, float("-inf")).log_softmax(-1)
+    return -(wanted * given.masked_fill(missing, 0)).sum(-1).mean()
 
 
 def prototype_loss(vectors: Tensor, labels: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
