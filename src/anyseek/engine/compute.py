@@ -120,15 +120,18 @@ class Compute:
             CapacityError: a single row does not fit into memory.
         """
         with self._lock:
-            return self._run(rows, shown, batch_tokens)
+            self._check_weights()
+            return self.states(rows, shown, batch_tokens).float().cpu()
 
-    def _run(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> Tensor:
-        """`run`, by one thread at a time."""
-        self._check_weights()
+    def states(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> Tensor:
+        """`run` as training has it: `(rows, hidden)` on the device in the model's precision, with gradients.
+
+        Caches must be off (`CacheOptions.none`), as weights change and what they hold would keep old graphs alive.
+        """
         features = self._see(rows, shown, batch_tokens)
         nodes, last = self._tree(rows)
         blocks = self._remember(rows, nodes, features, batch_tokens)
-        hidden = torch.empty((len(rows), self.backbone.config.text.hidden_size))
+        done: dict[int, Tensor] = {}
         starts = [nodes[node].stop if node >= 0 else 0 for node in last]
         costs = {
             place: row.sample.num_tokens - start + start // PAST_SHARE
@@ -144,10 +147,12 @@ class Compute:
             batch, vision = self._packed(parts, features)
             compute = partial(self.backbone, last=True, backend=self.attention, features=vision, past=past)
             states = compute(batch) if vision is not None else self.graphs.run(batch, past, compute)
-            hidden[places] = states.float().cpu()
+            if len(self.graphs):
+                states = states.clone()  # a graph writes into the same memory again
+            done.update(zip(places, states.unbind(), strict=True))
 
         self._in_batches(costs, batch_tokens, finish)
-        return hidden
+        return torch.stack([done[place] for place in range(len(rows))])
 
     def _see(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> dict[bytes, Tensor]:
         """Features of everything the rows show, each computed once."""

@@ -36,6 +36,11 @@ class CacheOptions:
     graphs: int = 64
     shared: "FeatureCache | None" = None
 
+    @classmethod
+    def none(cls) -> "CacheOptions":
+        """Nothing is kept, as while weights change."""
+        return cls(prefix_bytes=0, feature_bytes=0, graphs=0)
+
     def __post_init__(self) -> None:
         """Raise ConfigError for a negative number."""
         for name in ("prefix_bytes", "feature_bytes", "host_feature_bytes", "graphs"):

@@ -13,7 +13,7 @@ from anyseek.engine.features import CacheOptions
 from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
-from anyseek.model import Backbone, load_backbone
+from anyseek.model import Backbone, load_adapter, load_backbone, merge_lora
 from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
@@ -54,6 +54,7 @@ class LoadOptions:
             little, and `python -m benchmarks.precision` says how much.
         vision: whether the vision tower is loaded; without it pictures, pages and videos are refused, and text needs
             less memory.
+        adapter: folder of a LoRA adapter in PEFT's files, which is merged into the weights.
         caches: what is kept from batch to batch and call to call.
         workers: threads that open and decode; None takes one per core, at most 16.
     """
@@ -68,13 +69,19 @@ class LoadOptions:
     parse_special: bool = True
     shrink: bool = True
     vision: bool = True
+    adapter: Path | None = None
     caches: CacheOptions = CacheOptions()
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for no workers."""
+        """Raise ConfigError for no workers, or an adapter on rounded weights."""
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers must be at least 1 (got {self.workers})")
+        if self.adapter is not None and self.weights != "full":
+            raise ConfigError(
+                f"an adapter is merged into full weights, not into weights={self.weights!r}; "
+                "load it with weights='full', save the model, and load that folder"
+            )
 
 
 def default_workers() -> int:
@@ -134,7 +141,7 @@ def load_runtime(folder: Path, options: LoadOptions, max_tokens: int) -> tuple[l
     """Load weights, once for each device, and the processor of a model folder.
 
     Raises:
-        CheckpointError: the folder is incomplete, or its files contradict each other.
+        CheckpointError: the folder is incomplete, its files contradict each other, or the adapter does not fit.
     """
     devices = resolve_devices(options.device)
     for device in devices:
@@ -160,6 +167,9 @@ def _load_on(device: torch.device, folder: Path, options: LoadOptions) -> Backbo
     dtype = resolve_dtype(options.dtype, device)
     log.info("%s on %s in %s", folder.name, device, str(dtype).removeprefix("torch."))
     backbone = load_backbone(folder, dtype=dtype, device=device, vision=options.vision, weights=options.weights)
+    if options.adapter is not None:
+        load_adapter(backbone, Path(options.adapter).expanduser())
+        merge_lora(backbone)
     use_kernels(backbone, resolve_kernels(options.kernels, device))
     return backbone
 

@@ -1,0 +1,66 @@
+"""Inputs to vectors with gradients: the engine's own forward pass, shared beginnings and repeated pictures once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from anyseek.engine.compute import Compute, Row, Seen
+from anyseek.engine.features import CacheOptions
+from anyseek.model import Backbone
+from anyseek.processing import Prepared, Processor, grid_of
+
+__all__ = ["Laid", "States", "lay_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """One input or pair, ready to be computed.
+
+    Attributes:
+        row: its prompt.
+        seen: decoded pictures, pages and videos, by identity.
+    """
+
+    row: Row
+    seen: Mapping[bytes, Seen]
+
+    @property
+    def cost(self) -> int:
+        """Tokens and merged patches, for budgets."""
+        return self.row.sample.num_tokens + sum(tokens for _, tokens in self.row.visuals)
+
+
+def lay_out(processor: Processor, prepared: Prepared) -> Laid:
+    """Decode what was prepared.
+
+    Raises:
+        InputError: a source turns out corrupt.
+    """
+    seen, visuals = {}, []
+    for visual in prepared.visuals:
+        identity, grid = processor.identity(visual), grid_of(visual)
+        if identity not in seen:
+            seen[identity] = Seen(processor.decode(visual), grid)
+        visuals.append((identity, grid[0] * grid[1] * grid[2] // 4))
+    return Laid(Row(prepared.sample, processor.head(prepared), tuple(visuals)), seen)
+
+
+class States:
+    """`(inputs, hidden)` final last-token states of inputs, with gradients where they are enabled."""
+
+    def __init__(self, backbone: Backbone, attention: str = "auto", batch_tokens: int = 1 << 30) -> None:
+        """Run a model.
+
+        Args:
+            backbone: changed by training between calls.
+            attention: backend.
+            batch_tokens: of a packed batch; without limit, one pass takes all.
+        """
+        self._compute = Compute(backbone, attention, CacheOptions.none())
+        self._batch_tokens = batch_tokens
+
+    def __call__(self, inputs: Sequence[Laid]) -> Tensor:
+        """Beginnings that inputs share are computed once, and so is what several of them show."""
+        seen = {identity: one for laid in inputs for identity, one in laid.seen.items()}
+        return self._compute.states([laid.row for laid in inputs], seen, self._batch_tokens)
