@@ -1,4 +1,4 @@
-"""Gradients of a large batch in pieces: the same as at once, also with dropout, shared beginnings and repeated pictures."""
+"""Gradients of a large batch in pieces: those of the whole, with dropout, shared beginnings and repeated pictures."""
 
 from collections.abc import Sequence
 
@@ -75,7 +75,8 @@ def test_pieces_give_the_gradients_of_the_whole(embedder: Embedder, laid: list[L
 def test_shared_beginnings_give_the_gradients_of_single_inputs(embedder: Embedder, laid: list[Laid]) -> None:
     states = States(embedder.backbone)
     passes = []
-    hook = embedder.backbone.language_model.layers[0].register_forward_pre_hook(lambda _, given: passes.append(given[0]))
+    bottom = embedder.backbone.language_model.layers[0]
+    hook = bottom.register_forward_pre_hook(lambda _, given: passes.append(given[0]))
     backward_in_pieces(states, laid, [1] * len(laid), 1 << 30, loss)
     hook.remove()
     wanted = gradients(embedder.backbone)
@@ -112,3 +113,23 @@ def test_dropout_is_replayed() -> None:
     for first, second in zip(states[:3], states[3:], strict=True):
         assert torch.equal(first, second)
     assert not torch.equal(states[0], encode(inputs[:4]))  # other numbers come afterwards
+
+
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(embedder: Embedder, laid: list[Laid]) -> None:
+    states, sizes, wanted = States(embedder.backbone), [], []
+    for checkpointing in (False, True):
+        embedder.backbone.use_checkpointing(checkpointing)
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            found = loss(states(laid))
+        found.backward()
+        sizes.append(sum(kept.values()))
+        wanted.append(gradients(embedder.backbone))
+    embedder.backbone.use_checkpointing(False)
+    assert same(*wanted)
+    assert sizes[1] < sizes[0] / 2

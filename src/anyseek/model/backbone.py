@@ -91,6 +91,12 @@ class Backbone(nn.Module):
         final, *deepstack = features.to(states.dtype).unbind(1)
         return states.index_copy(0, batch.visual_index, final), (batch.visual_index, deepstack)
 
+    def use_checkpointing(self, wanted: bool = True) -> None:
+        """Keep only what stands between the layers for the gradients, and compute the rest again: slower, smaller."""
+        self.language_model.checkpointing = wanted
+        if self.visual is not None:
+            self.visual.checkpointing = wanted
+
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """Random weights for training from scratch: matrices normal with deviation 1/sqrt(fan-in), biases zero."""

@@ -17,9 +17,20 @@ from torch import Tensor, nn
 from anyseek.errors import CheckpointError
 from anyseek.model.backbone import Backbone
 from anyseek.model.config import ModelConfig
+from anyseek.model.lora import lora_layers
 from anyseek.ops import quantized
 
-__all__ = ["load_backbone", "load_head", "load_score_row", "save_checkpoint"]
+__all__ = [
+    "INDEX",
+    "listing",
+    "load_backbone",
+    "load_head",
+    "load_score_row",
+    "opened",
+    "own_name",
+    "save_checkpoint",
+    "tensor_files",
+]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -50,7 +61,7 @@ def load_backbone(
     config = ModelConfig.from_file(folder / "config.json")
     with torch.device("meta"):
         backbone = Backbone(config, vision=vision)
-    files = {name: file for name, file in _tensor_files(folder).items() if vision or not name.startswith(TOWER)}
+    files = {name: file for name, file in tensor_files(folder).items() if vision or not name.startswith(TOWER)}
     _check(backbone, files, folder)
     for prefix, module in list(backbone.named_modules()):
         for leaf, parameter in list(module.named_parameters(recurse=False)):
@@ -66,13 +77,13 @@ def load_backbone(
 def load_score_row(folder: Path, yes: int, no: int) -> Tensor:
     """`(hidden,)` fp32: the output head's row of "yes" less that of "no" (SPEC 1)."""
     config = ModelConfig.from_file(folder / "config.json")
-    files = _tensor_files(folder)
+    files = tensor_files(folder)
     tied = config.tie_word_embeddings
     name = "language_model.embed_tokens.weight" if tied else HEAD
     if name not in files:
         raise CheckpointError(f"{folder} has no {name}, which the yes/no score needs")
     path, key = files[name]
-    with _opened(path) as file:
+    with opened(path) as file:
         rows = file.get_slice(key)
         if max(yes, no) >= rows.get_shape()[0]:
             raise CheckpointError(f"{path}: {key} has {rows.get_shape()[0]} rows, but the tokens are {yes} and {no}")
@@ -84,11 +95,11 @@ def load_head(folder: Path) -> Tensor | None:
     """The stored output head `(vocab, hidden)` in its own dtype; None for a tied model, or one saved without it."""
     if ModelConfig.from_file(folder / "config.json").tie_word_embeddings:
         return None
-    files = _tensor_files(folder)
+    files = tensor_files(folder)
     if HEAD not in files:
         return None
     path, key = files[HEAD]
-    with _opened(path) as file:
+    with opened(path) as file:
         head: Tensor = file.get_tensor(key)
         return head.clone()  # not the mapped file: it may be about to be overwritten
 
@@ -110,6 +121,10 @@ def save_checkpoint(
     if any(True for _ in backbone.buffers()):
         raise CheckpointError(
             "a model that was loaded with rounded weights cannot be saved; load it with weights='full'"
+        )
+    if any(True for _ in lora_layers(backbone)):
+        raise CheckpointError(
+            "a model with an adapter is saved after merge_lora; save_adapter writes the adapter alone"
         )
     if head is not None and backbone.config.tie_word_embeddings:
         raise CheckpointError("a tied model is saved without an output head: its embedding is the head")
@@ -161,17 +176,17 @@ def _write_shards(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int)
     (folder / INDEX).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _tensor_files(folder: Path) -> dict[str, tuple[Path, str]]:
+def tensor_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """Our name of each tensor -> (file, name in the file)."""
     index, single = folder / INDEX, folder / SINGLE
     if index.exists():
         listed = _weight_map(index)
     elif single.exists():
-        with _opened(single) as file:
+        with opened(single) as file:
             listed = dict.fromkeys(file.keys(), SINGLE)
     else:
         raise CheckpointError(f"{folder} has neither {SINGLE} nor {INDEX}")
-    files = {_own_name(key): (folder / name, key) for key, name in listed.items()}
+    files = {own_name(key): (folder / name, key) for key, name in listed.items()}
     if len(files) < len(listed):
         raise CheckpointError(f"{folder} holds the same tensor with and without 'model.' in its name; keep one of them")
     return files
@@ -190,12 +205,12 @@ def _weight_map(index: Path) -> dict[str, str]:
     return found
 
 
-def _own_name(key: str) -> str:
+def own_name(key: str) -> str:
     """A published name as ours."""
     return key.removeprefix("model.")
 
 
-def _opened(path: Path) -> safe_open:
+def opened(path: Path) -> safe_open:
     """A safetensors file, memory-mapped."""
     try:
         return safe_open(path, framework="pt")
@@ -207,15 +222,15 @@ def _check(backbone: Backbone, files: Mapping[str, tuple[Path, str]], folder: Pa
     """Names and shapes must be exactly the config's."""
     wanted = {name: tuple(p.shape) for name, p in backbone.named_parameters()}
     problems = [
-        _listing("missing", wanted.keys() - files.keys()),
-        _listing("unexpected", files.keys() - wanted.keys() - {HEAD}),
-        _listing("mis-shaped", (w for w in _misshapen(wanted, files))),
+        listing("missing", wanted.keys() - files.keys()),
+        listing("unexpected", files.keys() - wanted.keys() - {HEAD}),
+        listing("mis-shaped", (w for w in _misshapen(wanted, files))),
     ]
     if any(problems):
         raise CheckpointError(f"{folder} does not fit its config.json: " + "; ".join(filter(None, problems)))
 
 
-def _listing(kind: str, names: Iterator[str] | set[str]) -> str:
+def listing(kind: str, names: Iterator[str] | set[str]) -> str:
     """The first few names of a problem, and how many there are."""
     found = sorted(names)
     return f"{len(found)} {kind} ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''})" if found else ""
@@ -227,7 +242,7 @@ def _misshapen(wanted: Mapping[str, tuple[int, ...]], files: Mapping[str, tuple[
     for name in wanted.keys() & files.keys():
         by_file.setdefault(files[name][0], []).append(name)
     for path, names in by_file.items():
-        with _opened(path) as file:
+        with opened(path) as file:
             stored = set(file.keys())
             for name in names:
                 key = files[name][1]
@@ -249,7 +264,7 @@ def _read_into(target: Tensor, path: Path, key: str) -> None:
     flat = target.view(target.shape[0], -1)
     rows = max(1, PIECE_BYTES // max(1, flat[0].nbytes))
     for start in range(0, flat.shape[0], rows):
-        with _opened(path) as file:
+        with opened(path) as file:
             piece = file.get_slice(key)[start : start + rows]
             flat[start : start + rows].copy_(piece.reshape(piece.shape[0], -1))
             del piece

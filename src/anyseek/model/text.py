@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from anyseek.batch import Block, Past
 from anyseek.model.config import TextConfig
@@ -201,12 +203,17 @@ class TextLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token embedding, decoder layers, final norm."""
+    """Token embedding, decoder layers, final norm.
+
+    Attributes:
+        checkpointing: whether layers are computed again for their gradients instead of keeping what is inside them.
+    """
 
     def __init__(self, config: TextConfig) -> None:
         """Make the tower."""
         super().__init__()
         self.config = config
+        self.checkpointing = False
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList([TextLayer(config) for _ in range(config.num_hidden_layers)])
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -245,7 +252,7 @@ class TextTower(nn.Module):
         narrow = last and (visual is None or len(visual[1]) < len(self.layers))  # deepstack goes to all tokens
         for number, layer in enumerate(self.layers):
             at_end = narrow and number == len(self.layers) - 1
-            states, _ = layer(states, rotary, sight, number, ends if at_end else None)
+            states, _ = self._through(layer, states, rotary, sight, number, ends if at_end else None)
             states = _deepened(states, visual, number)
         return states[ends] if last and not narrow else states
 
@@ -259,12 +266,21 @@ class TextTower(nn.Module):
         rotary = self._rotary(position_ids, states.dtype)
         kept = []
         for number, layer in enumerate(self.layers[:-1]):
-            states, own = layer(states, rotary, sight, number)
+            states, own = self._through(layer, states, rotary, sight, number)
             states = _deepened(states, visual, number)
             kept.append(own)
         top = self.layers[-1]
         assert isinstance(top, TextLayer)
         return [*kept, top.keys_values(states, rotary)]
+
+    def _through(self, layer: nn.Module, *given: Any) -> tuple[Tensor, KeysValues]:
+        """What a layer gives, with or without keeping what is inside it."""
+        if self.checkpointing and torch.is_grad_enabled():
+            out = checkpoint(layer, *given, use_reentrant=False)
+        else:
+            out = layer(*given)
+        states, own = out
+        return states, own
 
     def _rotary(self, position_ids: Tensor, dtype: torch.dtype) -> Rotary:
         """Tables of the packed tokens."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from anyseek.model.config import VisionConfig
 from anyseek.ops import WithKernels, attention, vision_rotary_tables
@@ -104,12 +105,17 @@ class PatchMerger(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Patches to features, and to the deepstack features of the blocks that the config lists."""
+    """Patches to features, and to the deepstack features of the blocks that the config lists.
+
+    Attributes:
+        checkpointing: whether blocks are computed again for their gradients instead of keeping what is inside them.
+    """
 
     def __init__(self, config: VisionConfig) -> None:
         """Make the tower."""
         super().__init__()
         self.config = config
+        self.checkpointing = False
         self.patch_embed = PatchEmbed(config)
         self.pos_embed = nn.Embedding(config.num_position_embeddings, config.hidden_size)
         self.blocks = nn.ModuleList([VisionBlock(config) for _ in range(config.depth)])
@@ -135,7 +141,10 @@ class VisionTower(nn.Module):
         rotary = self._rotary(grids, x.device)
         deepstack = []
         for number, block in enumerate(self.blocks):
-            x = block(x, rotary, segments, backend)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, rotary, segments, backend, use_reentrant=False)
+            else:
+                x = block(x, rotary, segments, backend)
             if number in self.config.deepstack_visual_indexes:
                 merger = self.deepstack_merger_list[self.config.deepstack_visual_indexes.index(number)]
                 deepstack.append(merger(x))
