@@ -101,7 +101,7 @@ def save_adapter(
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def load_adapter(backbone: Backbone, folder: Path, generator: torch.Generator | None = None) -> list[LoraLinear]:
+def load_adapter(backbone: Backbone, folder: Path) -> list[LoraLinear]:
     """Give a model the adapter of a folder, ready to be merged or to learn on.
 
     What belongs to the vision tower is left out of a model that was loaded without it.
@@ -109,7 +109,6 @@ def load_adapter(backbone: Backbone, folder: Path, generator: torch.Generator | 
     Args:
         backbone: is changed.
         folder: with both files.
-        generator: for dropout, when it learns on; without one there is no dropout.
 
     Returns:
         The layers that have it now.
@@ -128,12 +127,12 @@ def load_adapter(backbone: Backbone, folder: Path, generator: torch.Generator | 
     options = LoraOptions(
         rank=config["r"],
         alpha=config["lora_alpha"],
-        dropout=config.get("lora_dropout", 0.0) if generator else 0.0,
+        dropout=config.get("lora_dropout", 0.0),
         rslora=bool(config.get("use_rslora")),
         targets=_targets(names, adaptable(backbone)),
         vision=any(name.startswith(TOWER) for name in names),
     )
-    added = add_lora(backbone, options, generator or torch.Generator())
+    added = add_lora(backbone, options, torch.Generator())
     with opened(folder / WEIGHTS) as file, torch.no_grad():
         for name, layer in lora_layers(backbone):
             for side in SIDES.values():
@@ -153,10 +152,7 @@ def _config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} must hold an object")
     if config.get("peft_type") != "LORA":
         raise CheckpointError(f"{path}: peft_type is {config.get('peft_type')!r}, but only LORA is known here")
-    for name, low in (("r", 1), ("lora_alpha", 0)):
-        value = config.get(name)
-        if not isinstance(value, int if name == "r" else (int, float)) or isinstance(value, bool) or value < low:
-            raise CheckpointError(f"{path}: {name} must be a number from {low} (got {value!r})")
+    _check_numbers(config, path)
     foreign = {
         name: value
         for name, value in config.items()
@@ -168,6 +164,17 @@ def _config(path: Path) -> dict[str, Any]:
         what = ", ".join(f"{name}={value!r}" for name, value in sorted(foreign.items()))
         raise CheckpointError(f"{path} asks for what plain LoRA does not have: {what}; merge it where it was made")
     return config
+
+
+def _check_numbers(config: Mapping[str, Any], path: Path) -> None:
+    """Rank, alpha and dropout must be possible."""
+    rank, alpha, dropout = config.get("r"), config.get("lora_alpha"), config.get("lora_dropout", 0)
+    if type(rank) is not int or rank < 1:
+        raise CheckpointError(f"{path}: r must be a whole number from 1 (got {rank!r})")
+    if type(alpha) not in (int, float) or alpha < 0:
+        raise CheckpointError(f"{path}: lora_alpha must be a number from 0 (got {alpha!r})")
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise CheckpointError(f"{path}: lora_dropout must be a number from 0 to below 1 (got {dropout!r})")
 
 
 def _stored(path: Path) -> dict[str, _Stored]:

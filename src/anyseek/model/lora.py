@@ -27,7 +27,7 @@ class LoraOptions:
         alpha: the product counts `alpha / rank` times.
         targets: ends of layer names, whole words between dots: `q_proj`, or `layers.0.mlp.up_proj`.
         vision: whether they are looked for in the vision tower too (`attn.qkv`, `linear_fc1`).
-        dropout: share of the inputs that A does not see in training.
+        dropout: share of the inputs that A does not see in training, drawn by torch's global generator.
         rslora: the product counts `alpha / sqrt(rank)` times (Kalajdzievski 2023, arXiv 2312.03732).
         dtype: of A and B; None takes the layer's own.
     """
@@ -67,33 +67,23 @@ class LoraLinear(nn.Module):
     """
 
     def __init__(self, base: nn.Linear, options: LoraOptions, generator: torch.Generator) -> None:
-        """Draw A with deviation 1/sqrt(inputs); B is zero, so that the layer gives what it gave.
-
-        Dropout draws from the same generator.
-        """
+        """Draw A with deviation 1/sqrt(inputs); B is zero, so that the layer gives what it gave."""
         super().__init__()
         self.base = base.requires_grad_(False)
         self.options = options
-        self.generator = generator
-        kept = {"device": base.weight.device, "dtype": options.dtype or base.weight.dtype}
+        dtype, device = options.dtype or base.weight.dtype, base.weight.device
         drawn = torch.empty(options.rank, base.in_features, device=generator.device)
-        self.a = nn.Parameter(drawn.normal_(0, base.in_features**-0.5, generator=generator).to(**kept))
-        self.b = nn.Parameter(torch.zeros(base.out_features, options.rank, **kept))
+        self.a = nn.Parameter(drawn.normal_(0, base.in_features**-0.5, generator=generator).to(device, dtype))
+        self.b = nn.Parameter(torch.zeros(base.out_features, options.rank, device=device, dtype=dtype))
         self.train(base.training)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(tokens, inputs)` to `(tokens, outputs)`."""
         out: Tensor = self.base(x)
-        narrow = functional.linear(self._dropped(x.to(self.a.dtype)), self.a)
-        return (out + functional.linear(narrow * self.options.scale, self.b)).to(out.dtype)
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        """In training a share of the numbers is zero, and the others larger by as much."""
-        keep = 1 - self.options.dropout
-        if keep == 1 or not self.training:
-            return x
-        mask = torch.empty(x.shape, device=self.generator.device).bernoulli_(keep, generator=self.generator)
-        return x * mask.to(x.device, x.dtype) / keep
+        # torch's own numbers: where a layer is computed again for its gradients, torch repeats them
+        seen = functional.dropout(x.to(self.a.dtype), self.options.dropout, self.training)
+        narrow = functional.linear(seen, self.a) * self.options.scale
+        return (out + functional.linear(narrow, self.b)).to(out.dtype)
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
@@ -124,7 +114,7 @@ def add_lora(backbone: Backbone, options: LoraOptions, generator: torch.Generato
     Args:
         backbone: is changed.
         options: which layers, and how.
-        generator: of A, and of dropout.
+        generator: of A.
 
     Returns:
         The layers that learn now.
