@@ -46,7 +46,7 @@ FENCES = {
     "huggingface_hub": ("model/hub.py", "model/download.py"),
     "safetensors": ("model/checkpoint.py", "model/adapter.py"),
     "click": ("cli/",),
-    "matplotlib": ("cli/drawing.py",),
+    "matplotlib": ("cli/drawing.py", "evaluation/tasks/plot.py"),
     "rich": ("cli/",),
     "tqdm": ("engine/", "training/", "cli/"),
     "triton": ("ops/",),

@@ -12,6 +12,7 @@ from anyseek.cli.bench import bench
 from anyseek.cli.demo import demo
 from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
+from anyseek.cli.merge import merge
 from anyseek.cli.models import models
 from anyseek.cli.options import DEBUG
 from anyseek.cli.plan import plan
@@ -73,5 +74,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, doctor, bench, models):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, merge, models):
     main.add_command(_command)

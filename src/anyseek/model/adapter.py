@@ -171,9 +171,9 @@ def _check_numbers(config: Mapping[str, Any], path: Path) -> None:
     rank, alpha, dropout = config.get("r"), config.get("lora_alpha"), config.get("lora_dropout", 0)
     if type(rank) is not int or rank < 1:
         raise CheckpointError(f"{path}: r must be a whole number from 1 (got {rank!r})")
-    if type(alpha) not in (int, float) or alpha < 0:
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or alpha < 0:
         raise CheckpointError(f"{path}: lora_alpha must be a number from 0 (got {alpha!r})")
-    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise CheckpointError(f"{path}: lora_dropout must be a number from 0 to below 1 (got {dropout!r})")
 
 

@@ -1,0 +1,45 @@
+"""Plots, by matplotlib, which is asked for when one is wanted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyseek.errors import DependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_line", "load_figure"]
+
+
+def load_figure() -> "type[Figure]":
+    """What plots are drawn on; called before the work whose result would be drawn.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DependencyError("plots need matplotlib; install it with: pip install 'anyseek[plot]'") from error
+    return Figure
+
+
+def draw_line(points: Sequence[tuple[float, float]], path: Path, *, across: str, up: str) -> None:
+    """Draw points joined by a line.
+
+    Args:
+        points: across and up.
+        path: its ending says the form: png, svg or pdf.
+        across: name of the axis.
+        up: likewise.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    figure = load_figure()(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([x for x, _ in points], [y for _, y in points], marker="o")
+    axes.set(xlabel=across, ylabel=up)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
