@@ -44,6 +44,7 @@ FENCES = {
     "pypdfium2": ("media/",),
     "httpx": ("model/download.py", "evaluation/conformance/server.py"),
     "huggingface_hub": ("model/hub.py", "model/download.py"),
+    "pyarrow": ("training/data/",),
     "safetensors": ("model/checkpoint.py", "model/adapter.py"),
     "click": ("cli/",),
     "matplotlib": ("cli/drawing.py", "evaluation/tasks/plot.py"),

@@ -9,6 +9,7 @@ import click
 import anyseek
 from anyseek import errors
 from anyseek.cli.bench import bench
+from anyseek.cli.data import data
 from anyseek.cli.demo import demo
 from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
@@ -74,5 +75,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, doctor, bench, merge, models):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, merge, models, data):
     main.add_command(_command)

@@ -1,6 +1,7 @@
 """Bytes to pixels: loading with limits, pictures, videos, PDF pages and text files."""
 
 from anyseek.media.array import numbers_of
+from anyseek.media.encode import encode_image
 from anyseek.media.image import Size, load_image, probe_image
 from anyseek.media.kind import Kind, sniff
 from anyseek.media.options import MediaOptions
@@ -16,6 +17,7 @@ __all__ = [
     "PageInfo",
     "Size",
     "VideoInfo",
+    "encode_image",
     "iterate_frames",
     "load_image",
     "numbers_of",

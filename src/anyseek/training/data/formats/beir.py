@@ -1,0 +1,94 @@
+"""BEIR: a folder of `corpus.jsonl`, `queries.jsonl` and `qrels/SPLIT.tsv`; text only."""
+
+from pathlib import Path
+from typing import Any
+
+from anyseek.errors import InputError, SourceError
+from anyseek.items import Item, Text
+from anyseek.training.data.collector import Collector
+from anyseek.training.data.dataset import Dataset, Example
+from anyseek.training.data.formats.common import Reading, at, drafted, number, only_text, rows_of, texts, write_lines
+
+__all__ = ["read", "write"]
+
+COLUMNS = ("query-id", "corpus-id", "score")
+
+
+def read(source: Path, collector: Collector, how: Reading) -> None:
+    """A folder; the title stands before the text. Judged 0 is a negative; queries of other splits are left out.
+
+    Raises:
+        InputError: a file is missing or a row is wrong.
+    """
+    qrels = _qrels(source, how.split)
+    judged: dict[str, dict[str, float]] = {}
+    for where, row in rows_of(qrels):
+        with at(where):
+            if missing := [name for name in COLUMNS if name not in row]:
+                raise InputError(f"has no column {missing[0]!r}; the header must be {' '.join(COLUMNS)}")
+            judged.setdefault(row["query-id"], {})[row["corpus-id"]] = number(row["score"], "score")
+    for where, row in rows_of(source / "corpus.jsonl"):
+        with at(where):
+            text = " ".join([*texts(row, "title"), *texts(row, "text")]).strip()
+            collector.document(Item((Text(text),)), texts(row, "_id", needed=True)[0])
+    for where, row in rows_of(source / "queries.jsonl"):
+        with at(where):
+            key = texts(row, "_id", needed=True)[0]
+            if key in judged:
+                collector.query(texts(row, "text", needed=True)[0], key)
+    graded = any(score not in (0, 1) for scores in judged.values() for score in scores.values())
+    with at(qrels.name):
+        for key, scores in judged.items():
+            _judge(collector, key, scores, graded or collector.writer.about.task == "sts")
+
+
+def _judge(collector: Collector, key: str, scores: dict[str, float], graded: bool) -> None:
+    """What is known of a query."""
+    found = [(collector.find("document", one), score) for one, score in scores.items()]
+    pairs = collector.writer.about.task == "sts"
+    positives = [one for one, score in found if score > 0 and not pairs]
+    negatives = [one for one, score in found if score <= 0 and not pairs]
+    collector.judge(collector.find("query", key), positives, negatives, found if graded else ())
+
+
+def _qrels(source: Path, split: str | None) -> Path:
+    """The file of judgements."""
+    found = {path.stem: path for path in sorted((source / "qrels").glob("*.tsv"))}
+    wanted = split or ("train" if "train" in found else next(iter(found), "train") if len(found) < 2 else None)
+    if wanted not in found:
+        raise SourceError(f"{source}/qrels has {', '.join(found) or 'no .tsv file'}; choose one with --split")
+    return found[wanted]
+
+
+def write(data: Dataset, target: Path) -> None:
+    """A folder with one split, `train`: positives with their grade, or 1, and hard negatives as judged 0.
+
+    Raises:
+        InputError: the target is there already, an item is more than text, or a grade is no whole number.
+    """
+    with drafted(target) as draft:
+        (draft / "qrels").mkdir(parents=True)
+        write_lines(draft / "queries.jsonl", (_row(key, item) for key, item in data.items("queries")))
+        write_lines(draft / "corpus.jsonl", (_row(key, item) | {"title": ""} for key, item in data.items("corpus")))
+        with (draft / "qrels" / "train.tsv").open("w", encoding="utf-8", newline="\n") as file:
+            file.write("\t".join(COLUMNS) + "\n")
+            for example in data.examples():
+                file.writelines(f"{example.query_id}\t{key}\t{grade}\n" for key, grade in _grades(example))
+
+
+def _row(key: str, item: Item) -> dict[str, Any]:
+    """A query or a document."""
+    return {"_id": key, "text": only_text(item, key, "BEIR"), "metadata": {}}
+
+
+def _grades(example: Example) -> list[tuple[str, int]]:
+    """Whole numbers for every document that is judged."""
+    grades = []
+    for key in example.documents:
+        grade = 0 if key in example.negatives else example.scores.get(key, 1)
+        if grade != int(grade) or (key in example.positives and grade < 1):
+            raise InputError(
+                f"query {example.query_id!r} has {grade} for {key!r}, but BEIR takes whole grades, 1 or more"
+            )
+        grades.append((key, int(grade)))
+    return grades

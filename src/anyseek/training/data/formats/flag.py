@@ -1,0 +1,68 @@
+"""FlagEmbedding: `query`, `pos`, `neg`, with scores of a teacher and the instruction as `prompt`; text only."""
+
+from pathlib import Path
+from typing import Any
+
+from anyseek.errors import InputError
+from anyseek.items import Item, Text
+from anyseek.training.data.collector import Collector, Judged
+from anyseek.training.data.dataset import Dataset, Example
+from anyseek.training.data.formats.common import (
+    Reading,
+    at,
+    files_of,
+    listed,
+    number,
+    only_text,
+    rows_of,
+    texts,
+    write_lines,
+)
+
+__all__ = ["read", "write"]
+
+TYPES = {"sts": "symmetric_sts", "classification": "symmetric_class"}
+
+
+def read(source: Path, collector: Collector, how: Reading) -> None:
+    """Rows of a JSONL file, or of all in a folder.
+
+    Raises:
+        InputError: a row is wrong.
+    """
+    for path in files_of(source, ".jsonl", ".json"):
+        for where, row in rows_of(path):
+            with at(where):
+                query = Item((Text(texts(row, "query", needed=True)[0]),), next(iter(texts(row, "prompt")), None))
+                collector.group(query, _side(row, "pos"), _side(row, "neg"))
+
+
+def _side(row: dict[str, Any], side: str) -> list[Judged]:
+    """Documents of one side with their scores."""
+    found = texts(row, side, needed=side == "pos")
+    scores: list[float | None] = [number(score, f"{side}_scores") for score in listed(row, f"{side}_scores")]
+    if scores and len(scores) != len(found):
+        raise InputError(f"'{side}_scores' has {len(scores)} numbers for {len(found)} texts")
+    return [Judged(text, score) for text, score in zip(found, scores or [None] * len(found), strict=True)]
+
+
+def write(data: Dataset, target: Path) -> None:
+    """A JSONL file; scores where every document of an example has one.
+
+    Raises:
+        InputError: the target is there already, or an item is more than text.
+    """
+    write_lines(target, (_row(data, example) for example in data.examples()))
+
+
+def _row(data: Dataset, example: Example) -> dict[str, Any]:
+    """One example; graded pairs of sts count as positives."""
+    sides = {"pos": example.positives or tuple(example.scores), "neg": example.negatives}
+    row: dict[str, Any] = {"query": only_text(example.query, example.query_id, "FlagEmbedding")}
+    for side, keys in sides.items():
+        row[side] = [only_text(data.document(key), key, "FlagEmbedding") for key in keys]
+    if example.scores and all(key in example.scores for keys in sides.values() for key in keys):
+        row |= {f"{side}_scores": [example.scores[key] for key in keys] for side, keys in sides.items()}
+    if example.query.instruction:
+        row["prompt"] = example.query.instruction
+    return row | {"type": TYPES.get(data.task, "normal")}
