@@ -13,22 +13,24 @@ from torch.nn import functional
 
 from anyseek.model import Backbone, ModelConfig, pooled_embedding, yes_no_logit
 from anyseek.training import yes_no
+from recipes.comparing import Known, compose, ridge
 from recipes.found import FoundBatch, Lesson
 
-__all__ = ["ATTENTION", "EASY", "HARD", "Judging", "Part", "deepened"]
+__all__ = ["ALL", "ATTENTION", "HARD", "Judging", "Part", "deepened"]
 
-TAUGHT = 128
-"""Directions of the embedder's vectors that the reranker learns; it keeps the others for itself."""
+TAUGHT = 64
+"""Directions of the embedder's vectors that the reranker learns: with fewer it would find less, with more no more."""
+OTHERS = 400
+"""Tokens of a batch that are looked at as neither a query's nor a document's end."""
 TEACHER_TEMPERATURE = 0.05
-RIDGE = 1e-3
 ATTENTION = "matmul"
 
-EASY = (
+ALL = (
     Lesson(
         until=1.0,
-        kinds={"portrait": 10, "scene": 36, "page": 24, "chart": 8, "clip": 14, "note": 8},
+        kinds={"portrait": 8, "scene": 38, "page": 26, "chart": 10, "clip": 14, "note": 6},
         levels=(2, 1, 1),
-        liked=0.2,
+        liked=0.4,
     ),
 )
 HARD = (
@@ -47,7 +49,7 @@ HARD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """Of the training.
 
@@ -56,8 +58,10 @@ class Part:
         learning: what changes.
         loss: of a batch.
         lessons: what is judged.
-        steps: at most; None takes the run's.
+        size: queries of a batch.
+        candidates: documents of a query.
         rate: learning rate.
+        steps: share of the run's, at most.
         share: of the run's minutes, at most.
     """
 
@@ -65,8 +69,10 @@ class Part:
     learning: nn.Module
     loss: Callable[[FoundBatch], Tensor]
     lessons: tuple[Lesson, ...]
-    steps: int | None
+    size: int
+    candidates: int
     rate: float
+    steps: float
     share: float
 
 
@@ -85,25 +91,25 @@ class Judging:
         self.yes_no_ids = list(yes_no_ids)
         self.basis = torch.linalg.svd(known, full_matrices=False).Vh[:TAUGHT].T.contiguous()
         _agree(self.basis)  # every process has read other documents, but the head is one
-        self.head = nn.Linear(model.config.text.hidden_size, self.basis.shape[1], bias=False).to(torch.bfloat16)
+        self.head = nn.Linear(model.config.text.hidden_size, TAUGHT, bias=False).to(torch.bfloat16)
+        self.mark = nn.Linear(model.config.text.hidden_size, 1).to(torch.bfloat16)
+        for one in (*self.head.parameters(), *self.mark.parameters()):
+            _agree(one.data)
         self.watched: dict[str, float] = {}
-        self._states = torch.empty(0)
+        self._states: list[Tensor] = []
         model.language_model.layers[-2].register_forward_hook(self._note)
 
-    def parts(self) -> tuple[Part, Part, Part]:
+    def parts(self) -> tuple[Part, Part]:
         """First the lower layers learn to hold, where query and document end, what the embedder's vectors say of each.
 
-        Then the last layer learns to compare alone, which is cheap. Then all learn to tell apart what the embedder
-        cannot.
+        Once the last layer compares these (`compose`), all learn to tell apart what the embedder cannot.
         """
         text = self.model.language_model
-        below = nn.ModuleList([text.embed_tokens, *text.layers[:-1], self.head])
-        above = nn.ModuleList([text.layers[-1], text.norm])
-        whole = nn.ModuleList([text, self.head])
+        below = nn.ModuleList([text.embed_tokens, *text.layers[:-1], self.head, self.mark])
+        whole = nn.ModuleList([text, self.head, self.mark])
         return (
-            Part(name="know", learning=below, loss=self.know, lessons=EASY, steps=400, rate=8e-4, share=0.12),
-            Part(name="compare", learning=above, loss=self.compare, lessons=EASY, steps=2500, rate=2e-3, share=0.15),
-            Part(name="judge", learning=whole, loss=self.judge, lessons=HARD, steps=None, rate=6e-4, share=0.73),
+            Part("know", below, self.know, ALL, size=40, candidates=1, rate=8e-4, steps=0.3, share=0.3),
+            Part("judge", whole, self.judge, HARD, size=8, candidates=8, rate=3e-4, steps=1.0, share=0.7),
         )
 
     @torch.no_grad()
@@ -112,43 +118,73 @@ class Judging:
         states, taught = [], []
         for batch in batches:
             self._judged(batch)
-            states.append(self._states[batch.ends].float())
+            states.append(self._states[1][batch.ends].float())
             taught.append(self._taught(batch))
-        inputs, wanted = torch.cat(states), torch.cat(taught)
-        square = inputs.T @ inputs
-        square += RIDGE * square.diagonal().mean() * torch.eye(len(square))
-        self.head.weight.copy_(torch.linalg.solve(square, inputs.T @ wanted).T)
+        self.head.weight.copy_(ridge(torch.cat(states), torch.cat(taught)))
         _agree(self.head.weight)
+
+    @torch.no_grad()
+    def compose(self, batches: Iterable[FoundBatch]) -> None:
+        """Let the last layer compare what is known; see `recipes.comparing`."""
+        known = [self._known(batch) for batch in batches]
+        pieces = {name: torch.cat([getattr(each, name) for each in known]) for name in Known.__dataclass_fields__}
+        compose(self.model, self._axis(), Known(**pieces))
+        for weight in self.model.language_model.parameters():
+            _agree(weight)
 
     def know(self, batch: FoundBatch) -> Tensor:
         """What the embedder knows, in the prompt of the reranker."""
         self._judged(batch)
-        return self._vectors(batch)
-
-    def compare(self, batch: FoundBatch) -> Tensor:
-        """What the embedder likes, and the truth."""
-        logits = self._judged(batch)
-        shown = batch.shown_vectors.view(*logits.shape, -1)
-        cosines = (batch.asked_vectors[:, None] * shown).sum(-1)
-        return functional.cross_entropy(logits, (cosines / TEACHER_TEMPERATURE).softmax(-1)) + self._truth(logits)
+        return self._vectors(batch) + self._marked(batch)
 
     def judge(self, batch: FoundBatch) -> Tensor:
         """The truth, not forgetting what is known."""
         truth, known_still = self._truth(self._judged(batch)), self._vectors(batch)
         self.watched["known"] = known_still.item()
-        return truth + 0.5 * known_still
+        return truth + 0.5 * (known_still + self._marked(batch))
 
     def _note(self, layer: nn.Module, given: object, out: tuple[Tensor, object]) -> None:
-        """Keep the states below the last layer, of what ran last."""
-        self._states = out[0]
+        """Keep the states below the last layer."""
+        self._states.append(out[0])
+
+    def _axis(self) -> Tensor:
+        """`(hidden,)` from no to yes."""
+        yes, no = self.model.language_model.embed_tokens.weight[self.yes_no_ids].float()
+        return yes - no
+
+    def _known(self, batch: FoundBatch) -> Known:
+        """What the last layer is composed from."""
+        self._judged(batch)
+        asked, shown = self._taught(batch).chunk(2)
+        before, own = self._states
+        elsewhere = torch.cat([before, own[self._unmarked(batch)]])
+        return Known(
+            marks=own[batch.marks],
+            ends=own[batch.documents.last_index],
+            others=elsewhere[torch.randperm(len(elsewhere))[:OTHERS]],
+            asked=asked,
+            shown=shown,
+        )
+
+    def _unmarked(self, batch: FoundBatch) -> Tensor:
+        """`(tokens,)` false where a query has been read."""
+        return torch.ones(len(self._states[1]), dtype=torch.bool).index_fill(0, batch.marks, False)
+
+    def _marked(self, batch: FoundBatch) -> Tensor:
+        """How badly a line tells the ends of the queries from all other tokens: the last layer must find them."""
+        before, own = (
+            self.mark(functional.normalize(states, dim=-1)) * states.shape[1] ** 0.5 for states in self._states
+        )
+        other = torch.cat([before, own[self._unmarked(batch)]])
+        return functional.softplus(-own[batch.marks].float()).mean() + 4 * functional.softplus(other.float()).mean()
 
     def _judged(self, batch: FoundBatch) -> Tensor:
         """`(queries, candidates)` log-odds."""
+        self._states = []
         blocks = self.model.remember(batch.queries, backend=ATTENTION, features=batch.query_features)
         past = tuple((block,) for block in blocks for _ in range(batch.candidates))
         hidden = self.model(batch.documents, last=True, backend=ATTENTION, features=batch.features, past=past)
-        yes, no = self.model.language_model.embed_tokens.weight[self.yes_no_ids].float()
-        return yes_no_logit(hidden, yes - no).view(-1, batch.candidates)
+        return yes_no_logit(hidden, self._axis()).view(-1, batch.candidates)
 
     def _truth(self, logits: Tensor) -> Tensor:
         """Which of a query's documents answers it, and yes or no for each."""
@@ -165,7 +201,7 @@ class Judging:
         """
         taught = self._taught(batch)
         places = (taught @ taught.T / TEACHER_TEMPERATURE).softmax(-1)
-        known = pooled_embedding(self.head(self._states[batch.ends]))
+        known = pooled_embedding(self.head(self._states[1][batch.ends]))
         return functional.cross_entropy(known @ taught.T / TEACHER_TEMPERATURE, places)
 
     def _taught(self, batch: FoundBatch) -> Tensor:

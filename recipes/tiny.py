@@ -41,7 +41,7 @@ from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import Judged, StepReport, TrainOptions, contrastive, prototype_loss, train
 from recipes.found import Found, Reader
-from recipes.judging import ATTENTION, EASY, Judging, deepened
+from recipes.judging import ATTENTION, Judging, Part, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
 
@@ -96,9 +96,8 @@ RERANKER_LAYERS = 6
 """One more than the embedder has: it compares."""
 COLLECTION = {"portrait": 500, "scene": 3000, "page": 1800, "chart": 600, "clip": 600, "note": 600}
 """Documents that each process reads once and then judges."""
-CANDIDATES = 8
-SETTLING = 40
-"""Batches for what a run that goes on knows already."""
+LOOKED_AT = 100
+"""Batches from which what is known is told."""
 
 FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
 """Corpora of the training split on which the fusion is fitted."""
@@ -258,12 +257,12 @@ def reranker(run: Run) -> None:
     model.visual = known.visual
     found = Found(reader, COLLECTION, run.seed)
     judging = Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
-    if run.start:
-        judging.settle(itertools.islice(found.batches(EASY, run, CANDIDATES), SETTLING))
-    for part in judging.parts()[2:] if run.start else judging.parts():
+
+    def learn(part: Part) -> None:
+        """Train a part."""
         model.requires_grad_(False)
         part.learning.requires_grad_(True)
-        steps = part.steps or run.steps
+        steps = round(part.steps * run.steps)
         options = TrainOptions(
             steps=steps,
             first=run.first,
@@ -271,8 +270,17 @@ def reranker(run: Run) -> None:
             warmup_steps=30,
             max_seconds=run.minutes * 60 * part.share,
         )
-        data = found.batches(part.lessons, replace(run, steps=steps), CANDIDATES)
+        data = found.batches(part.lessons, replace(run, steps=steps, size=part.size), part.candidates)
         _run(model, part.learning, data, part.loss, options, folder / f"log-{part.name}.jsonl", judging.watched)
+
+    know, judge = judging.parts()
+    some = itertools.islice(found.batches(know.lessons, replace(run, size=know.size), know.candidates), LOOKED_AT)
+    if run.start:
+        judging.settle(some)
+    else:
+        learn(know)
+        judging.compose(some)
+    learn(judge)
 
 
 def fuse(run: Run, queries: int = 120, candidates: int = 10) -> None:
@@ -333,7 +341,7 @@ def _run(
         watched: what else the loss tells of its batch, for the log.
     """
     if not _is_first():
-        train(learning, data, loss, options, lambda report: None)
+        train(learning, lambda first: data, loss, options, lambda report: None)
         return
     with log_file.open("w", encoding="utf-8") as log:
         kinds: list[str] = []
@@ -353,7 +361,7 @@ def _run(
             if report.step % 200 == 199:
                 save_checkpoint(model, log_file.parent, dtype=torch.bfloat16)
 
-        train(learning, noted(), loss, options, after_step)
+        train(learning, lambda first: noted(), loss, options, after_step)
     save_checkpoint(model, log_file.parent, dtype=torch.bfloat16)
 
 

@@ -52,7 +52,13 @@ def test_the_loop_learns_and_reports() -> None:
     model, inputs, targets = problem(torch.float32)
     reports: list[StepReport] = []
     options = TrainOptions(steps=120, learning_rate=5e-2, warmup_steps=10, weight_decay=0.0)
-    train(model, itertools.repeat(0), lambda _: (model(inputs) - targets).square().mean(), options, reports.append)
+    train(
+        model,
+        lambda first: itertools.repeat(0),
+        lambda _: (model(inputs) - targets).square().mean(),
+        options,
+        reports.append,
+    )
     assert [report.step for report in reports] == list(range(120))
     assert reports[-1].loss < reports[0].loss / 100
     rates = [report.learning_rate for report in reports]
@@ -68,4 +74,4 @@ def test_a_loss_that_is_not_finite_stops_with_its_step() -> None:
         return (model(inputs) - targets).square().mean() * (float("nan") if batch == 2 else 1.0)
 
     with pytest.raises(TrainingError, match="step 2"):
-        train(model, itertools.count(), loss, TrainOptions(steps=9, learning_rate=1e-3), lambda report: None)
+        train(model, itertools.count, loss, TrainOptions(steps=9, learning_rate=1e-3), lambda report: None)

@@ -12,12 +12,17 @@ from anyseek.training.losses import (
     yes_no,
 )
 from anyseek.training.optimiser import MasterAdamW
+from anyseek.training.resume import Keeper
 from anyseek.training.views import LearnedStep, Views
+from anyseek.training.watching import Guard, Metrics
 
 __all__ = [
+    "Guard",
     "Judged",
+    "Keeper",
     "LearnedStep",
     "MasterAdamW",
+    "Metrics",
     "Objective",
     "StepReport",
     "TrainOptions",

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from anyseek.errors import TrainingError
 from anyseek.training.optimiser import MasterAdamW
+from anyseek.training.resume import Keeper, seed_step
 
 __all__ = ["StepReport", "TrainOptions", "train"]
 
@@ -26,6 +27,7 @@ class TrainOptions:
         weight_decay: of matrices.
         clip: largest norm of the gradient.
         max_seconds: stop early, letting the schedule follow the clock; None follows the steps.
+        seed: of what is drawn in a step, such as dropout.
     """
 
     steps: int
@@ -35,6 +37,7 @@ class TrainOptions:
     weight_decay: float = 0.05
     clip: float = 1.0
     max_seconds: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +53,21 @@ class StepReport:
 
 def train(
     model: nn.Module,
-    batches: Iterable[Any],
+    batches: Callable[[int], Iterable[Any]],
     loss_of: Callable[[Any], Tensor],
     options: TrainOptions,
     after_step: Callable[[StepReport], None],
+    keeper: Keeper | None = None,
 ) -> None:
     """Train until the steps, the batches or the seconds are used up.
 
     Args:
         model: its trainable weights are changed.
-        batches: what `loss_of` takes.
-        loss_of: scalar loss of a batch, with a graph.
+        batches: what `loss_of` takes, from the batch of a step on.
+        loss_of: scalar loss of a batch, with a graph; without one, its gradients lie on the weights already.
         options: of the run.
         after_step: called after every step.
+        keeper: keeps the state now and then, and goes on from what it finds; None does neither.
 
     Raises:
         TrainingError: a loss or gradient is not finite; the message names the step.
@@ -70,18 +75,22 @@ def train(
     optimiser = MasterAdamW(
         model, learning_rate=options.learning_rate, weight_decay=options.weight_decay, clip=options.clip
     )
+    begun = keeper.restore(optimiser) if keeper else 0
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
     start = time.monotonic()
-    for step, batch in enumerate(batches):
+    for step, batch in enumerate(batches(begun), begun):
         elapsed = time.monotonic() - start
         done = max(
             (options.first + step) / options.steps, elapsed / options.max_seconds if options.max_seconds else 0.0
         )
         if done >= 1:
             return
+        seed_step(options.seed, step, rank)
         loss = loss_of(batch)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss of step {step} is {loss.item()}; lower the learning rate")
-        loss.backward()
+        if loss.requires_grad:
+            loss.backward()
         scale = min(1.0, (step + 1) / options.warmup_steps) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
         norm = optimiser.step(scale)
         after_step(
@@ -93,3 +102,5 @@ def train(
                 seconds=time.monotonic() - start,
             )
         )
+        if keeper and (step + 1) % keeper.every == 0:
+            keeper.keep(optimiser, step + 1)

@@ -24,6 +24,31 @@ class MasterAdamW:
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-8)
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything that a later step depends on, by name."""
+        found = {f"weight.{number}": master for number, master in enumerate(self.masters)}
+        for number, master in enumerate(self.masters):
+            found |= {f"{name}.{number}": tensor for name, tensor in self.optimiser.state[master].items()}
+        return found
+
+    def load_state(self, tensors: dict[str, Tensor], source: str) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            TrainingError: it is of other weights; the message names `source`.
+        """
+        for number, master in enumerate(self.masters):
+            own = {name.split(".")[0]: one for name, one in tensors.items() if name.endswith(f".{number}")}
+            weight = own.pop("weight", None)
+            if weight is None or weight.shape != master.shape:
+                raise TrainingError(f"{source} is the state of another model; start the run in a new folder")
+            with torch.no_grad():
+                master.copy_(weight)
+            self.optimiser.state[master].update({name: one.to(master.device) for name, one in own.items()})
+        if f"weight.{len(self.masters)}" in tensors:
+            raise TrainingError(f"{source} is the state of a model with more weights; start the run in a new folder")
+        copy_all(self.masters, self.parameters)
+
     def step(self, scale: float) -> float:
         """Apply the gradients that lie on the model, averaged over processes, then clear them.
 

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from anyseek.errors import InputError
+from anyseek.items import Image, Text
 from anyseek.training.data import About, Dataset, DatasetWriter, Problem, check
 
 Raw = Callable[..., Path]
@@ -45,9 +49,13 @@ def test_nothing_is_wrong(raw: Raw) -> None:
         ),
         ({"corpus": [GOOD, {"id": "d1", "text": "x"}, GOOD]}, "corpus.jsonl:3: id 'd0' stands in line 1 already"),
         ({"queries": [{"id": "q0", "text": "x"}, {"text": "x"}]}, "queries.jsonl:2: 'id' must be a text that is not"),
+        (
+            {"queries": [{"id": "q0", "text": "x"}, {"id": "q\t1", "text": "x"}]},
+            "queries.jsonl:2: 'id' holds a control",
+        ),
         ({"queries": [{"id": "q0", "text": "x"}, "", "{"]}, "queries.jsonl:3: not JSON"),
         ({"relevance": [{"query": "q1", "positives": ["d0"]}]}, "relevance.jsonl:1: query 'q1' is not among"),
-        ({"relevance": [{"positives": ["d0"]}]}, "relevance.jsonl:1: 'query' must be the id of a query"),
+        ({"relevance": [{"positives": ["d0"]}]}, "relevance.jsonl:1: 'query' must be a text that is not empty"),
         ({"relevance": [{"query": "q0"}]}, "relevance.jsonl:1: a retrieval row needs at least one positive"),
         ({"relevance": [{"query": "q0", "positives": ["d9"]}]}, "relevance.jsonl:1: positives name 'd9', which is not"),
         (
@@ -131,6 +139,30 @@ def test_parquet_is_checked_by_rows(tmp_path: Path, red: Path) -> None:
     whole = (folder / "relevance.parquet").read_bytes()
     (folder / "relevance.parquet").write_bytes(whole[: len(whole) // 2])
     assert check(folder)[1].text.startswith("relevance.parquet cannot be read as Parquet")
+
+
+def test_parquet_without_rows_and_with_columns_of_other_makers(raw: Raw) -> None:
+    folder = raw()
+    tables: dict[str, list[dict[str, Any]]] = {
+        "queries": [{"id": "q0", "text": "x", "fps": None}],
+        "corpus": [{"id": "d0", "text": None, "image": "red.png"}, {"id": "d1", "text": "no", "image": None}],
+        "relevance": [{"query": "q0", "positives": ["d0"], "negatives": ["d1"], "scores": {"d0": 1, "d1": None}}],
+    }
+    for name, rows in tables.items():
+        (folder / f"{name}.jsonl").unlink()
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+    assert check(folder) == []
+    data = Dataset.open(folder)
+    assert next(data.examples()).scores == {"d0": 1.0}
+    assert [type(data.document(key).parts[0]) for key in ("d0", "d1")] == [Image, Text]
+    pq.write_table(pa.table({"id": pa.array([], pa.string())}), folder / "queries.parquet")
+    assert str(check(folder)[0]) == "queries.parquet: has no rows"
+    pq.write_table(pa.table({"id": [1]}), folder / "queries.parquet")
+    with pytest.raises(InputError, match="queries.parquet, row 1: 'id' must be a text"):
+        Dataset.open(folder)
+    pq.write_table(pa.table({"key": ["q0"]}), folder / "queries.parquet")
+    with pytest.raises(InputError, match="queries.parquet cannot be read"):
+        Dataset.open(folder)
 
 
 def test_what_passes_can_be_read(raw: Raw) -> None:

@@ -117,6 +117,9 @@ def bad_writes() -> dict[str, tuple[Callable[[DatasetWriter], Any], str]]:
     return {
         "twice": (lambda w: [w.document("d", "x"), w.document("d", "y")], "'d' is there already"),
         "no id": (lambda w: w.query("", "x"), "must be a text that is not empty"),
+        "tab": (lambda w: w.query("q\t0", "x"), "holds a control character"),
+        "half": (lambda w: w.query("q\ud800", "x"), "holds a control character"),
+        "half a text": (lambda w: w.query("q", "\ud800"), "half of a UTF-16 pair"),
         "number": (lambda w: w.query(7, "x"), "must be a text"),  # type: ignore[arg-type]
         "nothing": (lambda w: w.document("d", {}), "needs a text, an image or a video"),
         "limits": (lambda w: w.document("d", Item((Text("x"),), limits=Limits(fps=1))), "has no limits"),

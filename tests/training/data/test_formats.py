@@ -393,6 +393,16 @@ def test_texts_come_back_from_beir_with_their_ids(texts: Path, tmp_path: Path) -
     assert known(back, instructions=False) == known(data, instructions=False)
 
 
+def test_odd_ids_come_back_from_beir(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "odd", About(name="x")) as writer:
+        for key in ('"', ' a "b" ', "\N{PEAR}\u2028", "a,b"):
+            writer.document(key, "text of " + key)
+        writer.query("'q'", "x")
+        writer.relevance("'q'", ['"', "\N{PEAR}\u2028", "a,b"], [' a "b" '])
+    data, back = Dataset.open(tmp_path / "odd"), came_back("beir", tmp_path / "odd", tmp_path / "out")
+    assert list(back.examples()) == list(data.examples())
+
+
 def test_texts_come_back_from_flagembedding(texts: Path, tmp_path: Path) -> None:
     back = came_back("flagembedding", texts, tmp_path / "out.jsonl")
     assert known(back) == known(Dataset.open(texts))
