@@ -18,6 +18,7 @@ LENGTHS = {
     "runs": [3, 3, 8, 1, 1, 1, 4, 3],
     "single tokens": [1, 1, 1],
     "long": [70, 2, 33],
+    "alike": [6, 8, 5, 7, 7],
 }
 
 
@@ -54,11 +55,15 @@ def test_backends_agree(lengths: list[int], heads: int, kv_heads: int, head_dim:
 
 @pytest.mark.parametrize("backend", ["sdpa", "matmul"])
 @pytest.mark.parametrize("causal", [True, False])
-def test_gradients_agree(backend: str, causal: bool) -> None:
-    gradients = []
+@pytest.mark.parametrize("lengths", ["runs", "alike"])
+def test_gradients_agree(backend: str, causal: bool, lengths: str) -> None:
+    gradients, own = [], LENGTHS[lengths]
+    keys = [length + place for place, length in enumerate(own)]  # more of them than queries
     for name in ("reference", backend):
-        inputs = [tensor.requires_grad_() for tensor in qkv(LENGTHS["runs"], 4, 2, 16)]
-        attention(*inputs, LENGTHS["runs"], causal=causal, backend=name).square().sum().backward()
+        query, *_ = (tensor.requires_grad_() for tensor in qkv(own, 4, 2, 16))
+        _, key, value = (tensor.requires_grad_() for tensor in qkv(keys, 4, 2, 16))
+        inputs = query, key, value
+        attention(*inputs, own, causal=causal, backend=name, key_lengths=keys).square().sum().backward()
         gradients.append([tensor.grad for tensor in inputs])
     for a, b in zip(*gradients, strict=True):
         assert (a - b).abs().max() < GRADIENT * a.abs().max()

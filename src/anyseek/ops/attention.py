@@ -13,9 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from anyseek.errors import ConfigError, DependencyError
+from anyseek.ops.padded import attention_in_one, fills
 
 __all__ = ["BACKENDS", "attention", "edges", "resolve_backend", "runs_alike"]
 
+FILLED = 0.25
+"""Share of the scores of sequences made equally long that must be real for one product to be worth it."""
 BACKENDS = ("auto", "reference", "sdpa", "matmul", "varlen")
 
 
@@ -79,8 +82,12 @@ def attention(
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if chosen == "reference":
         return _reference(query, key, value, lengths, key_lengths, causal)
-    dense = _fused(causal) if chosen == "sdpa" else _matmul(causal)
-    return _by_runs(query, key, value, list(zip(lengths, key_lengths, strict=True)), dense)
+    pairs = list(zip(lengths, key_lengths, strict=True))
+    if chosen == "sdpa":
+        return _by_runs(query, key, value, pairs, _fused(causal))
+    if len(set(pairs)) > 1 and fills(pairs) >= FILLED:
+        return attention_in_one(query, key, value, tuple(pairs), causal)
+    return _by_runs(query, key, value, pairs, _matmul(causal))
 
 
 def _reference(
