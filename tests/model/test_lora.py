@@ -29,6 +29,7 @@ from anyseek.model import (
     unmerge_lora,
 )
 from anyseek.model.adapter import CONFIG, WEIGHTS
+from anyseek.training import MasterAdamW
 from tests.parity.conftest import SHAPES
 
 SMALL = LoraOptions(rank=4, alpha=8)
@@ -136,6 +137,23 @@ def test_only_the_adapter_learns(dtype: torch.dtype | None, expected: torch.dtyp
     out.float().square().sum().backward()
     assert all(layer.b.grad is not None and layer.b.grad.abs().sum() > 0 for layer in added)
     assert all(p.grad is None for p in backbone.parameters() if not p.requires_grad)
+
+
+def test_learns_and_leaves_the_base_alone() -> None:
+    backbone = model(torch.bfloat16)
+    untouched = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    add_lora(backbone, SMALL, seeded())
+    wanted = torch.randn(2, 64, generator=seeded(4))
+    optimiser = MasterAdamW(backbone, learning_rate=2e-2, weight_decay=0.0, clip=1.0)
+    losses = []
+    for _ in range(15):
+        loss = (backbone(batch(), last=True).float() - wanted).square().mean()
+        loss.backward()
+        optimiser.step(1.0)
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    state = {name.replace(".base.", "."): tensor for name, tensor in backbone.state_dict().items()}
+    assert all(torch.equal(state[name], tensor) for name, tensor in untouched.items())
 
 
 def test_vision_when_asked_for() -> None:

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from anyseek.errors import DependencyError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["draw_line", "load_figure"]
 
 
-def load_figure() -> "type[Figure]":
-    """What plots are drawn on; called before the work whose result would be drawn.
+def load_figure() -> Any:
+    """The class `Figure`, on which plots are drawn; called before the work whose result would be drawn.
 
     Raises:
         DependencyError: matplotlib is not installed.

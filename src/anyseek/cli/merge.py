@@ -57,8 +57,8 @@ def merge(models: tuple[str, ...], out: Path | None, as_json: bool, **how: Any) 
     from anyseek.model.hub import locate
     from anyseek.training.merging import MergeOptions, merge_folders
 
-    folders = [locate(_named(name), how["kind"]) for name in models]
-    base = locate(_named(how["base"]), how["kind"]) if how["base"] else None
+    folders = [locate(name, how["kind"]) for name in models]
+    base = locate(how["base"], how["kind"]) if how["base"] else None
     method, weights = how["method"], how["weights"] or (1 / len(models),) * len(models)
     report: dict[str, Any] = {"method": method}
     if how["sweep"]:
@@ -96,11 +96,6 @@ def _check(models: tuple[str, ...], out: Path | None, how: dict[str, Any]) -> No
     for message, is_so in wrong.items():
         if is_so:
             raise click.UsageError(message)
-
-
-def _named(name: str) -> str | Path:
-    """A folder, or a name."""
-    return Path(name) if Path(name).expanduser().is_dir() else name
 
 
 def _judged(folder: Path, how: dict[str, Any]) -> "tuple[Probe, Processor, torch.device]":
