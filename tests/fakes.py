@@ -76,7 +76,7 @@ class FakeReranker:
                 wanted, there = words(query), words(document)
                 if self.unreadable in there:
                     raise InputError("cannot be read together with the query")
-                share = len(wanted & there) / len(wanted)
+                share = len(wanted & there) / max(1, len(wanted))
                 with np.errstate(divide="ignore"):
                     scores[row] = np.log(share) - np.log1p(-share) if options.get("activation") == "none" else share
             except InputError as error:

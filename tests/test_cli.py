@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -472,3 +473,53 @@ def test_a_damaged_settings_file_says_what_to_do(run: Run, folder: Path) -> None
     assert result.exit_code == 2
     assert "delete it, or give --model" in result.stderr
     assert run("search", folder, "x", "--model", "tiny").exit_code == 0
+
+
+# evaluate
+
+
+def test_evaluate_lists_tasks_without_a_model(run: Run, engine: Engine) -> None:
+    result = run("evaluate", "--list", "--task", "video QA")
+    assert result.exit_code == 0, result.output
+    assert "clip-questions" in result.stdout
+    assert "picture-object" not in result.stdout
+    assert {task["category"] for task in json.loads(run("evaluate", "--list", "--json").stdout)["tasks"]} > {"image QA"}
+    assert engine.loaded == []
+
+
+def test_evaluate_prints_tables(run: Run) -> None:
+    result = run("evaluate", "--task", "text-to-text", "--queries", 6)
+    assert result.exit_code == 0, result.output
+    assert "By category" in result.stdout
+    assert "By task" in result.stdout
+    assert "text-to-text: nDCG@10 embedder" in result.stderr
+
+
+def test_evaluate_writes_what_a_later_run_is_compared_with(run: Run, tmp_path: Path, engine: Engine) -> None:
+    given = ("evaluate", "--task", "text-to-text", "--queries", 6, "--dim", 32, "--precision", "int8", "--no-rerank")
+    result = run(*given, "--write", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["quality-tiny.json", "quality-tiny.md"]
+    again = run(*given, "--json", "--against", tmp_path / "out" / "quality-tiny.json")
+    answer = json.loads(again.stdout)
+    assert (answer["model"], answer["reranker"]) == ("tiny", None)
+    assert answer["settings"] == {"queries": 6, "seed": 99, "top": 20, "dim": 32, "precision": "int8"}
+    assert {line["orders"]["embedder"]["score"] for line in answer["against"]} == {0.0}
+    assert [len(call[0]) for call in engine.embedder.calls[:2]] == [6, 24]
+    other = run(
+        "evaluate", "--task", "text-to-text", "--queries", 9, "--against", tmp_path / "out" / "quality-tiny.json"
+    )
+    assert other.exit_code == 2
+    assert "--queries" in other.stderr
+
+
+def test_evaluate_says_what_is_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = run("evaluate", "--task", "photos")
+    assert unknown.exit_code == 2
+    assert "no task, category or modality 'photos'" in unknown.stderr
+    assert run("evaluate", "--plot").exit_code == 2
+    assert run("evaluate", "--queries", 2).exit_code == 2
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    plot = run("evaluate", "--task", "text-to-text", "--plot", "--write", tmp_path)
+    assert plot.exit_code == 11
+    assert "pip install 'anyseek[plot]'" in plot.stderr

@@ -13,6 +13,7 @@ from anyseek.cli.data import data
 from anyseek.cli.demo import demo
 from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
+from anyseek.cli.evaluate import evaluate
 from anyseek.cli.merge import merge
 from anyseek.cli.models import models
 from anyseek.cli.options import DEBUG
@@ -75,5 +76,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, doctor, bench, merge, models, data):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, evaluate, merge, models, data):
     main.add_command(_command)

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from anyseek.search.sources import Found
 
-__all__ = ["as_row", "note", "place", "print_json", "print_table", "shows_progress"]
+__all__ = ["as_json", "as_row", "note", "place", "print_json", "print_table", "shows_progress"]
 
 
 def note(message: str) -> None:
@@ -27,10 +27,15 @@ def shows_progress() -> bool:
 
 def print_json(value: Any) -> None:
     """One line of JSON on standard output; NaN becomes null."""
+    click.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """One line of JSON; NaN becomes null."""
     line = json.dumps(_finite(value), ensure_ascii=False)
     if not line.isascii() and any("\ud800" <= letter <= "\udfff" for letter in line):
         line = json.dumps(_finite(value))  # a file name that is not UTF-8
-    click.echo(line)
+    return line
 
 
 def _finite(value: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Evaluation: metrics of rankings (tasks, MMEB-V2 and `doctor` come with later issues)."""
+"""Evaluation: metrics of rankings; `tasks`, `bench` and `conformance` are rooms of their own below it."""
 
-from anyseek.evaluation.metrics import hit_rate, ndcg, random_hit_rate, random_ndcg
+from anyseek.evaluation.metrics import hit_rate, ndcg, random_hit_rate, random_ndcg, spearman
 
-__all__ = ["hit_rate", "ndcg", "random_hit_rate", "random_ndcg"]
+__all__ = ["hit_rate", "ndcg", "random_hit_rate", "random_ndcg", "spearman"]

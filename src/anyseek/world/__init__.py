@@ -7,17 +7,24 @@ relevant to a query exactly if the facts the query needs are among them. Everyth
         pair.query.item(), pair.positive.item(), [miss.item() for miss in pair.negatives]
 
     corpus = build_corpus(seed=1, split="composition", plan=Plan(sizes={"scene": 200}))
+
+Beside what is looked for there are questions with answers (`ask_about`), parts of pictures (`point_at`), moments of
+films (`sample_moment`) and pairs of notes with their likeness (`sample_likeness`).
 """
 
 from anyseek.world.asking import ask, ask_by_name, ask_by_picture, ask_by_picture_and_words
 from anyseek.world.charts import Chart
 from anyseek.world.clips import Actor, Clip
 from anyseek.world.corpora import Corpus, Plan, build_corpus, judge, question
+from anyseek.world.films import Film, Moment, sample_moment
 from anyseek.world.lexicon import languages
+from anyseek.world.likeness import Likeness, sample_likeness
 from anyseek.world.notes import Note
 from anyseek.world.pages import Page
 from anyseek.world.pairs import Mix, Pair, near_misses, pairs, sample_thing
 from anyseek.world.queries import INSTRUCTIONS, KINDS, Query
+from anyseek.world.questions import Question, ask_about
+from anyseek.world.regions import Pointer, Region, point_at, regions
 from anyseek.world.scenes import Group, Scene
 from anyseek.world.splits import Split, allows, held_out, object_ids
 from anyseek.world.things import Composition, Fact, Thing
@@ -31,18 +38,25 @@ __all__ = [
     "Composition",
     "Corpus",
     "Fact",
+    "Film",
     "Group",
+    "Likeness",
     "Mix",
+    "Moment",
     "Note",
     "Page",
     "Pair",
     "Plan",
+    "Pointer",
     "Query",
+    "Question",
+    "Region",
     "Scene",
     "Split",
     "Thing",
     "allows",
     "ask",
+    "ask_about",
     "ask_by_name",
     "ask_by_picture",
     "ask_by_picture_and_words",
@@ -53,6 +67,10 @@ __all__ = [
     "near_misses",
     "object_ids",
     "pairs",
+    "point_at",
     "question",
+    "regions",
+    "sample_likeness",
+    "sample_moment",
     "sample_thing",
 ]

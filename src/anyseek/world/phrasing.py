@@ -17,7 +17,7 @@ from anyseek.world.scenes import Group, Scene
 from anyseek.world.things import Fact
 from anyseek.world.words import NUMBERS, WRITTEN, word
 
-__all__ = ["PHRASINGS", "REMARKS", "Said"]
+__all__ = ["PHRASINGS", "REMARKS", "Said", "deed"]
 
 Said = tuple[str, frozenset[Fact]]
 """Words, and the facts they state."""
@@ -100,14 +100,14 @@ def say_clip(clip: Clip, rng: random.Random, level: int, language: str) -> Said:
     actors = rng.sample(clip.actors, len(clip.actors) if level == 3 else 1)
     facts: frozenset[Fact] = frozenset(("motion", one.object_id, one.motion) for one in actors)
     if language == "en":
-        text = " and ".join(f"{a(one.object_id)} that {_deed(one.motion, language)}" for one in actors)
+        text = " and ".join(f"{a(one.object_id)} that {deed(one.motion, language)}" for one in actors)
     else:
-        text = ", ".join(f"{called(one.object_id, language)} {_deed(one.motion, language)}" for one in actors)
+        text = ", ".join(f"{called(one.object_id, language)} {deed(one.motion, language)}" for one in actors)
     said = (text, facts)
     return joined(said, ground(clip, rng, language), language) if level == 3 and len(actors) == 1 else said
 
 
-def _deed(motion: str, language: str) -> str:
+def deed(motion: str, language: str) -> str:
     """What an actor does, in words."""
     return DEEDS.get(motion) or word(motion) if language == "en" else word(motion, language)
 
@@ -193,7 +193,7 @@ def remark_scene(scene: Scene, rng: random.Random, language: str) -> Said:
 def remark_clip(clip: Clip, rng: random.Random, language: str) -> Said:
     """What the first actor does."""
     actor = clip.actors[0]
-    return _deed(actor.motion, language), frozenset({("motion", actor.object_id, actor.motion)})
+    return deed(actor.motion, language), frozenset({("motion", actor.object_id, actor.motion)})
 
 
 def remark_chart(chart: Chart, rng: random.Random, language: str) -> Said:

@@ -1,0 +1,87 @@
+"""What the makers of tasks share: a task's description, how queries spread over the held-out splits, languages."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from anyseek.errors import ConfigError
+from anyseek.evaluation.tasks.task import Measure, Query, Task
+from anyseek.items import Item, Text
+from anyseek.world import Split, Thing
+from anyseek.world.words import WRITTEN
+
+__all__ = ["Made", "Spec", "build", "is_seen", "splits", "text_item", "written_language"]
+
+UNSEEN = 3
+"""One query in so many has objects that training never shows; the others have new compositions of known objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Queries and documents of a task, and what of the world they show."""
+
+    queries: Sequence[Query]
+    documents: Sequence[Item]
+    things: Sequence[Thing]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A task before it is made.
+
+    Attributes:
+        name: unique.
+        category: of the tables.
+        instruction: of its queries.
+        measure: name of it.
+        make: from a source of randomness and a number of queries.
+    """
+
+    name: str
+    category: str
+    instruction: str
+    measure: str
+    make: Callable[[random.Random, int], Made]
+
+
+def build(spec: Spec, seed: int, queries: int) -> Task:
+    """Make a task; the same for the same spec, seed and number of queries, whatever else is made.
+
+    Raises:
+        ConfigError: fewer queries than splits, so that one would be left out.
+    """
+    if queries < UNSEEN:
+        raise ConfigError(f"a task has {UNSEEN} queries or more (got {queries})")
+    made = spec.make(random.Random(f"{spec.name} {seed}"), queries)
+    return Task(
+        name=spec.name,
+        category=spec.category,
+        instruction=spec.instruction,
+        measure=Measure(spec.measure),
+        queries=tuple(made.queries),
+        documents=tuple(made.documents),
+        seed=seed,
+        things=tuple(made.things),
+    )
+
+
+def splits(queries: int) -> Iterator[tuple[Split, int]]:
+    """How many queries come from each held-out split."""
+    unseen = queries // UNSEEN
+    yield "composition", queries - unseen
+    yield "object", unseen
+
+
+def is_seen(split: Split) -> bool:
+    """Whether training shows the objects of a split."""
+    return split != "object"
+
+
+def written_language(rng: random.Random) -> str:
+    """English in half of the queries, else any language in which the world can say more than names."""
+    return "en" if rng.random() < 0.5 else rng.choice(WRITTEN)
+
+
+def text_item(text: str, instruction: str | None = None) -> Item:
+    """A text as an input of the model."""
+    return Item((Text(text),), instruction)
