@@ -20,6 +20,7 @@ from anyseek.cli.options import DEBUG
 from anyseek.cli.plan import plan
 from anyseek.cli.rerank import rerank
 from anyseek.cli.search import search
+from anyseek.cli.train import train
 
 __all__ = ["EXIT_CODES", "exit_code", "main"]
 
@@ -76,5 +77,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, doctor, bench, evaluate, merge, models, data):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, train, evaluate, merge, models, data):
     main.add_command(_command)

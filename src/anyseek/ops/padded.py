@@ -35,7 +35,8 @@ def attention_in_one(query: Tensor, key: Tensor, value: Tensor, lengths: Lengths
     )
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     mixed = scores.masked_fill(~seen, float("-inf")).softmax(-1) @ v
-    return mixed.transpose(1, 2).flatten(0, 1).index_select(0, real)
+    packed: Tensor = mixed.transpose(1, 2).flatten(0, 1).index_select(0, real)
+    return packed
 
 
 @functools.lru_cache(maxsize=16)

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, distributed
 from torch.autograd.function import Function
 
-__all__ = ["gather", "gather_counts"]
+__all__ = ["gather", "gather_counts", "join"]
+
+
+def join() -> None:
+    """Meet the other processes that torchrun has started; nothing without it."""
+    if distributed.is_torchelastic_launched() and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -17,7 +23,7 @@ def gather(tensor: Tensor) -> Tensor:
     """
     if not _several():
         return tensor
-    gathered: Tensor = _Gathered.apply(tensor)
+    gathered: Tensor = _Gathered.apply(tensor)  # type: ignore[no-untyped-call]
     return gathered
 
 
@@ -52,5 +58,5 @@ class _Gathered(Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
         """Of this process's rows."""
-        own = gradients[0].split(context.counts)[distributed.get_rank()]
-        return own * len(context.counts)
+        own: Tensor = gradients[0].split(context.counts)[distributed.get_rank()] * len(context.counts)
+        return own

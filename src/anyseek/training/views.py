@@ -32,8 +32,9 @@ class LearnedStep(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Tensor) -> None:
-        """Begin with the paper's step for these `(items, dim)`: 2 mean |v| / sqrt(highest)."""
-        self.step.copy_(2 * vectors.detach().abs().mean() / self.high**0.5)
+        """Begin with the paper's step for these `(items, dim)`, unless it has begun: 2 mean |v| / sqrt(highest)."""
+        if self.step == 0:
+            self.step.copy_(2 * vectors.detach().abs().mean() / self.high**0.5)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """`(items, dim)` as the model gives them to the same, rounded."""
@@ -41,7 +42,8 @@ class LearnedStep(nn.Module):
         step = self.step * calm + (self.step * (1 - calm)).detach()
         scaled = (vectors / step).clamp(self.low, self.high)
         whole = torch.where(scaled > 0, 1.0, -1.0).to(scaled.dtype) if self.is_binary else scaled.round()
-        return (scaled + (whole - scaled).detach()) * step
+        rounded: Tensor = (scaled + (whole - scaled).detach()) * step
+        return rounded
 
 
 class Views(nn.Module):
@@ -64,7 +66,7 @@ class Views(nn.Module):
         self.steps = nn.ModuleDict({precision: LearnedStep(precision) for precision in precisions})
 
     def start(self, vectors: Tensor) -> None:
-        """Begin the steps with the first vectors `(items, dim)` of a run."""
+        """Begin the steps with the first vectors `(items, dim)` of a run; later ones change nothing."""
         for step in self.steps.values():
             assert isinstance(step, LearnedStep)
             step.start(vectors)

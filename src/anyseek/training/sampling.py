@@ -1,0 +1,276 @@
+"""Which examples a step learns from: one dataset a step, drawn by weight, every example once an epoch.
+
+A batch follows from seed, step and process alone, so that a run goes on with the batches it would have had. All
+processes draw the same dataset in a step, and different examples of it.
+"""
+
+import functools
+import hashlib
+import itertools
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from anyseek.errors import ConfigError, InputError
+from anyseek.processing import Processor
+from anyseek.training.data import Dataset, Example
+from anyseek.training.encoding import Laid, lay_out
+from anyseek.training.losses import Judged
+from anyseek.training.processes import gather, gather_counts
+
+__all__ = ["Batch", "Mixture", "Pairs", "Share", "Source"]
+
+log = logging.getLogger("anyseek")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A dataset in a mixture.
+
+    Attributes:
+        dataset: examples.
+        weight: how often it is drawn, relative to the others.
+        queries: of a batch, in each process.
+        negatives: hard negatives of a query, at most; with scores, documents of a query besides its positive.
+    """
+
+    dataset: Dataset
+    weight: float = 1.0
+    queries: int = 32
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a weight, or a number of queries, that draws nothing."""
+        if self.weight <= 0 or self.queries < 1 or self.negatives < 0:
+            raise ConfigError(
+                f"{self.dataset.name}: weight must be above 0, queries at least 1 and negatives at least 0 "
+                f"(got {self.weight}, {self.queries}, {self.negatives})"
+            )
+        if not len(self.dataset):
+            raise ConfigError(f"{self.dataset.folder} has no examples")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The part of the batches that a process takes."""
+
+    seed: int
+    rank: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Queries and documents of one dataset.
+
+    Attributes:
+        source: number of the dataset in the mixture.
+        inputs: queries, then documents; each query's positive is its first document.
+        owner: `(documents,)` int64, the query that each was listed for.
+        document_ids: `(documents,)` int64, equal for equal documents.
+        answer_ids: `(queries, most)` int64, ids of documents known to answer each query, filled up with -1.
+        scores: `(documents,)` what the dataset gives to the document with its query; NaN without.
+    """
+
+    source: int
+    inputs: tuple[Laid, ...]
+    owner: Tensor
+    document_ids: Tensor
+    answer_ids: Tensor
+    scores: Tensor
+
+    @property
+    def queries(self) -> int:
+        """How many queries there are."""
+        return len(self.answer_ids)
+
+    def judged(self) -> Judged:
+        """What is known of the documents of all processes together, in the order of `gather`."""
+        before = _before(gather_counts(self.queries))
+        owner, ids, scores = (gather(one) for one in (self.owner + before, self.document_ids, self.scores))
+        most = max(gather_counts(self.answer_ids.shape[1]))
+        filled = torch.nn.functional.pad(self.answer_ids, (0, most - self.answer_ids.shape[1]), value=-1)
+        answers_by_id = gather(filled)
+        own = owner[None] == torch.arange(len(answers_by_id))[:, None]
+        answers = (answers_by_id[:, :, None] == ids[None, None]).any(1)
+        positive = own.int().argmax(1)
+        known = scores.isfinite().any()
+        return Judged(
+            positive=positive,
+            own=own,
+            answers=answers,
+            scores=scores.expand(len(own), -1).masked_fill(~own, 0) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Pairs of one dataset for a reranker.
+
+    Attributes:
+        source: number of the dataset in the mixture.
+        inputs: prompts of the pairs, those of a query beside each other.
+        labels: `(pairs,)` 1 where the document answers the query.
+    """
+
+    source: int
+    inputs: tuple[Laid, ...]
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """An example with the documents that were chosen for it."""
+
+    example: Example
+    documents: tuple[str, ...]
+
+
+class Mixture:
+    """Batches of several datasets, one dataset a step."""
+
+    def __init__(self, sources: Sequence[Source], processor: Processor, share: Share) -> None:
+        """Draw from `sources`, which are laid out by `processor`.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if not sources:
+            raise ConfigError("a mixture needs at least one dataset")
+        self.sources = tuple(sources)
+        self.processor = processor
+        self.share = share
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Batches for an embedder from step `first` on, without end."""
+        for number, drawn, rng in self._draws(first):
+            if batch := self._batch(number, self._chosen(number, drawn, rng)):
+                yield batch
+
+    def pairs(self, first: int = 0) -> Iterator[Pairs]:
+        """Batches for a reranker from step `first` on, without end."""
+        for number, drawn, rng in self._draws(first):
+            if pairs := self._pairs(number, self._chosen(number, drawn, rng)):
+                yield pairs
+
+    def _draws(self, first: int) -> Iterator[tuple[int, list[int], random.Random]]:
+        """For each step from `first` on: the dataset, rows of it, and where further numbers come from."""
+        taken = [0] * len(self.sources)
+        weights = [source.weight for source in self.sources]
+        for step in itertools.count():
+            shared = random.Random(f"{self.share.seed}/{step}")
+            number = shared.choices(range(len(self.sources)), weights)[0]
+            rows = self._rows(number, taken[number]) if step >= first else []
+            taken[number] += 1
+            if step >= first:
+                yield number, rows, random.Random(f"{self.share.seed}/{step}/{self.share.rank}")
+
+    def _rows(self, number: int, turn: int) -> list[int]:
+        """Rows of a dataset when it is drawn for the `turn`-th time: every row once an epoch, each in its own order."""
+        source = self.sources[number]
+        length = len(source.dataset)
+        start = (turn * self.share.processes + self.share.rank) * source.queries
+        places = range(start, start + source.queries)
+        epochs = {place // length for place in places}
+        orders = {epoch: _order(f"{self.share.seed}/{number}/{epoch}", length) for epoch in epochs}
+        return list(dict.fromkeys(orders[place // length][place % length] for place in places))
+
+    def _chosen(self, number: int, rows: list[int], rng: random.Random) -> Iterator[_Drawn]:
+        """Examples with their documents; rows that cannot be read are told and left out."""
+        source = self.sources[number]
+        for row in rows:
+            try:
+                example = source.dataset.example(row)
+            except InputError as error:
+                _leave_out(source.dataset, error)
+                continue
+            documents = _documents(example, source.negatives, rng)
+            if documents:
+                yield _Drawn(example, documents)
+
+    def _batch(self, number: int, chosen: Iterator[_Drawn]) -> Batch | None:
+        """Those that can be read, laid out; None when none can."""
+        dataset = self.sources[number].dataset
+        queries: list[Laid] = []
+        documents: list[Laid] = []
+        owner, ids, scores, answers = [], [], [], []
+        for one in chosen:
+            try:
+                items = [one.example.query, *(dataset.document(key) for key in one.documents)]
+                laid = [lay_out(self.processor, self.processor.prepare(item)) for item in items]
+            except InputError as error:
+                _leave_out(dataset, error)
+                continue
+            owner += [len(queries)] * len(one.documents)
+            queries.append(laid[0])
+            documents += laid[1:]
+            ids += [_number(dataset, key) for key in one.documents]
+            scores += [one.example.scores.get(key, float("nan")) for key in one.documents]
+            answers.append([_number(dataset, key) for key in one.example.positives or one.documents[:1]])
+        if not queries:
+            return None
+        most = max(map(len, answers))
+        return Batch(
+            source=number,
+            inputs=(*queries, *documents),
+            owner=torch.tensor(owner),
+            document_ids=torch.tensor(ids),
+            answer_ids=torch.tensor([each + [-1] * (most - len(each)) for each in answers]),
+            scores=torch.tensor(scores),
+        )
+
+    def _pairs(self, number: int, chosen: Iterator[_Drawn]) -> Pairs | None:
+        """Each query with each of its documents."""
+        dataset = self.sources[number].dataset
+        inputs: list[Laid] = []
+        labels: list[int] = []
+        for one in chosen:
+            try:
+                prompts = [
+                    lay_out(self.processor, self.processor.prepare_pair(one.example.query, dataset.document(key)))
+                    for key in one.documents
+                ]
+            except InputError as error:
+                _leave_out(dataset, error)
+                continue
+            inputs += prompts
+            labels += [int(key in one.example.positives) for key in one.documents]
+        return Pairs(source=number, inputs=tuple(inputs), labels=torch.tensor(labels)) if inputs else None
+
+
+def _documents(example: Example, negatives: int, rng: random.Random) -> tuple[str, ...]:
+    """A positive and some hard negatives; where every document has a score, as many of those, the best first."""
+    if not example.positives:
+        graded = list(example.scores)
+        return tuple(rng.sample(graded, min(1 + negatives, len(graded))))
+    positive = rng.choice(example.positives)
+    return (positive, *rng.sample(example.negatives, min(negatives, len(example.negatives))))
+
+
+def _leave_out(dataset: Dataset, error: InputError) -> None:
+    """Bad input costs its own row, and is told."""
+    log.warning("%s: an example is left out: %s", dataset.name, error)
+
+
+@functools.lru_cache(maxsize=16)
+def _order(seed: str, length: int) -> list[int]:
+    """A permutation."""
+    rows = list(range(length))
+    random.Random(seed).shuffle(rows)
+    return rows
+
+
+def _number(dataset: Dataset, key: str) -> int:
+    """63 bits that stand for a document in every process."""
+    digest = hashlib.blake2b(f"{dataset.name}\0{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _before(counts: list[int]) -> int:
+    """Rows of the processes before this one."""
+    rank = torch.distributed.get_rank() if len(counts) > 1 else 0
+    return sum(counts[:rank])

@@ -1,0 +1,302 @@
+"""One stage of training: a model, a mixture of datasets, and how it learns from them.
+
+mixture ─ batch ─> vectors or log-odds, in pieces ─> objective on all views ─> step ─> kept, told, guarded
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from tqdm import tqdm
+
+from anyseek.engine import Embedder, Reranker
+from anyseek.errors import ConfigError
+from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, yes_no_logit
+from anyseek.training.caching import backward_in_pieces
+from anyseek.training.data import Dataset
+from anyseek.training.encoding import Laid, States
+from anyseek.training.loop import StepReport, TrainOptions, train
+from anyseek.training.losses import Objective, classification, contrastive, cosent, distillation, yes_no
+from anyseek.training.processes import gather
+from anyseek.training.resume import Keeper
+from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
+from anyseek.training.views import Views
+from anyseek.training.watching import Guard, Metrics
+
+__all__ = ["ObjectiveOptions", "Stage", "StageSource", "run_stage"]
+
+ObjectiveName = Literal["auto", "contrastive", "classification", "cosent", "distillation"]
+FIRST = 8
+"""Documents that the first size of a quantisation step is taken from."""
+OF_TASK: dict[str, ObjectiveName] = {"classification": "classification", "sts": "cosent"}
+"""The others are contrastive."""
+
+
+LORA = LoraOptions()
+"""The report's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSource:
+    """A dataset of a stage; see `Source`.
+
+    Attributes:
+        folder: of the dataset.
+        weight: how often it is drawn.
+        queries: of a batch.
+        negatives: hard negatives of a query.
+        objective: `auto` follows the task of the dataset.
+    """
+
+    folder: Path
+    weight: float = 1.0
+    queries: int = 32
+    negatives: int = 1
+    objective: ObjectiveName = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveOptions:
+    """What the objectives of an embedder take.
+
+    Attributes:
+        temperature: of every softmax over cosines.
+        margin: of the false-negative mask; None turns it off.
+        symmetric: whether queries are compared with queries and documents with documents too, as in stage 1.
+        widths: of vectors that should be good alone, besides the whole.
+        precisions: in which they should be good too: `int8`, `binary`.
+    """
+
+    temperature: float = 0.02
+    margin: float | None = 0.1
+    symmetric: bool = True
+    widths: tuple[int, ...] = ()
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Everything that a stage depends on.
+
+    Attributes:
+        kind: which model is trained.
+        model: to begin with: a folder, or a name that `Embedder.load` takes.
+        out: folder of the run; the model is written into its `model`.
+        sources: datasets.
+        objective: of an embedder.
+        training: steps and rates.
+        lora: adapters that learn instead of the weights; None trains these.
+        vision: whether the vision tower learns too, where there are no adapters.
+        dtype: of the model while it learns; masters are fp32.
+        device: where.
+        attention: backend.
+        piece_tokens: tokens and merged patches of which the graph is held at once.
+        checkpointing: whether layers are computed again for their gradients.
+        keep_every: steps between states that a run can go on from.
+        dev: dataset on which the model must not get worse (R@1 of an embedder, accuracy of a reranker); None for none.
+        evaluate_every: steps between looks at it.
+        tensorboard: whether metrics go there too.
+    """
+
+    kind: Literal["embedder", "reranker"]
+    model: str
+    out: Path
+    sources: tuple[StageSource, ...]
+    training: TrainOptions
+    objective: ObjectiveOptions = ObjectiveOptions()
+    lora: LoraOptions | None = LORA
+    vision: bool = False
+    dtype: str = "bfloat16"
+    device: str = "auto"
+    attention: str = "auto"
+    piece_tokens: int = 16_384
+    checkpointing: bool = False
+    keep_every: int = 200
+    dev: Path | None = None
+    evaluate_every: int = 200
+    tensorboard: bool = False
+
+
+def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
+    """Train, and write the model; a run that was stopped goes on.
+
+    Args:
+        stage: what to do; the same `out` means the same run.
+        show_progress_bar: on stderr.
+
+    Returns:
+        Folder of the trained model, adapters merged.
+
+    Raises:
+        ConfigError: something of the stage makes no sense.
+        InputError: a dataset cannot be read.
+        TrainingError: the loss is not finite, or the model gets worse on the development set.
+    """
+    rank, processes = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    load = Embedder.load if stage.kind == "embedder" else Reranker.load
+    model = load(stage.model, dtype=stage.dtype, device=stage.device)
+    learning = _learning(model.backbone, stage)
+    sources = [
+        Source(dataset=Dataset.open(one.folder), weight=one.weight, queries=one.queries, negatives=one.negatives)
+        for one in stage.sources
+    ]
+    mixture = Mixture(sources, model.processor, Share(seed=stage.training.seed, rank=rank, processes=processes))
+    course = _Embedding(model, mixture, stage) if isinstance(model, Embedder) else _Reranking(model, mixture, stage)
+    with ExitStack() as stack:
+        metrics = stack.enter_context(Metrics(stage.out, stage.tensorboard)) if rank == 0 else None
+        bar = stack.enter_context(
+            tqdm(total=stage.training.steps, desc=stage.out.name, disable=rank > 0 or not show_progress_bar)
+        )
+        dev = Dataset.open(stage.dev) if stage.dev else None
+        guard = Guard(partial(_on_dev, model, dev), stage.out, stage.evaluate_every) if dev and rank == 0 else None
+
+        def after_step(report: StepReport) -> None:
+            """Tell, and look at the development set now and then."""
+            bar.update(report.step + 1 - bar.n)
+            bar.set_postfix(loss=f"{report.loss:.3f}")
+            metric = guard(report) if guard else None
+            if metrics:
+                metrics(report, **({} if metric is None else {"dev": metric}))
+
+        keeper = Keeper(folder=stage.out / "states", every=stage.keep_every, writes=rank == 0)
+        parts: nn.Module = learning
+        if isinstance(course, _Embedding):
+            course.begin()
+            parts = nn.ModuleList([learning, course.views])
+        train(parts, course.batches, course.loss, stage.training, after_step, keeper)
+    return _finish(model, stage, rank)
+
+
+def _learning(backbone: Backbone, stage: Stage) -> Backbone:
+    """The model with what should learn of it."""
+    backbone.train().requires_grad_(False)
+    backbone.use_checkpointing(stage.checkpointing)
+    if stage.lora:
+        add_lora(backbone, stage.lora, torch.Generator().manual_seed(stage.training.seed))
+        return backbone
+    backbone.language_model.requires_grad_(True)
+    if stage.vision and backbone.visual is not None:
+        backbone.visual.requires_grad_(True)
+    return backbone
+
+
+class _Embedding:
+    """How an embedder learns."""
+
+    def __init__(self, model: Embedder, mixture: Mixture, stage: Stage) -> None:
+        """See `Stage`."""
+        self.states = States(model.backbone, stage.attention)
+        self.stage, self.batches = stage, mixture.batches
+        self.objectives = [
+            _objective(one, source.dataset, stage.objective)
+            for one, source in zip(stage.sources, mixture.sources, strict=True)
+        ]
+        widths = sorted({model.dim, *stage.objective.widths}, reverse=True)
+        if widths[0] > model.dim:
+            raise ConfigError(f"widths go up to {widths[0]}, but the vectors of {stage.model} have {model.dim} numbers")
+        self.views = Views(widths, stage.objective.precisions)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Let the steps of quantisation begin with vectors of the model; a run that goes on then reads its own."""
+        if self.stage.objective.precisions:
+            batch = next(iter(self.batches(0)))
+            self.views.start(gather(self.states(batch.inputs[batch.queries :][:FIRST]).float()))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Of all processes' batches together; gradients lie on the weights afterwards."""
+        judged, count = batch.judged(), batch.queries
+        objective = self.objectives[batch.source]
+
+        def loss_of(vectors: Tensor) -> Tensor:
+            """In fp32, as cosines are compared closely."""
+            queries, documents = gather(vectors[:count].float()), gather(vectors[count:].float())
+            found: Tensor = self.views(objective, queries, documents, judged)
+            return found
+
+        return _backward(self.states, batch.inputs, self.stage, loss_of)
+
+
+class _Reranking:
+    """How a reranker learns."""
+
+    def __init__(self, model: Reranker, mixture: Mixture, stage: Stage) -> None:
+        """See `Stage`."""
+        self.states = States(model.backbone, stage.attention)
+        self.stage, self.batches = stage, mixture.pairs
+        self.score_row = model.score_row.to(next(model.backbone.parameters()).device)
+
+    def loss(self, pairs: Pairs) -> Tensor:
+        """Gradients lie on the weights afterwards."""
+        labels = pairs.labels.to(self.score_row.device)
+        return _backward(
+            self.states, pairs.inputs, self.stage, lambda states: yes_no(yes_no_logit(states, self.score_row), labels)
+        )
+
+
+def _backward(states: States, inputs: tuple[Laid, ...], stage: Stage, loss_of: Callable[[Tensor], Tensor]) -> Tensor:
+    """The loss, with its gradients on the weights."""
+    return backward_in_pieces(states, inputs, [one.cost for one in inputs], stage.piece_tokens, loss_of)
+
+
+def _objective(source: StageSource, dataset: Dataset, options: ObjectiveOptions) -> Objective:
+    """What a dataset is learnt by."""
+    name = source.objective if source.objective != "auto" else OF_TASK.get(dataset.task, "contrastive")
+    known: dict[str, Callable[..., Tensor]] = {
+        "contrastive": partial(contrastive, margin=options.margin, symmetric=options.symmetric),
+        "classification": classification,
+        "cosent": cosent,
+        "distillation": distillation,
+    }
+    if name not in known:
+        raise ConfigError(f"{dataset.name}: objective {name!r} is unknown; choose from auto, {', '.join(known)}")
+    return partial(known[name], temperature=options.temperature)
+
+
+@torch.inference_mode()
+def _on_dev(model: Embedder | Reranker, dataset: Dataset) -> float:
+    """R@1 of an embedder; how often a reranker puts the positive before the negatives."""
+    model.backbone.eval()
+    try:
+        return _recall(model, dataset) if isinstance(model, Embedder) else _order(model, dataset)
+    finally:
+        model.backbone.train()
+
+
+def _recall(model: Embedder, dataset: Dataset) -> float:
+    """Share of queries whose best document is a positive."""
+    keys, documents = zip(*dataset.items("corpus"), strict=True)
+    examples = [example for example in dataset.examples() if example.positives]
+    queries, shown = model.encode([example.query for example in examples]), model.encode(list(documents))
+    best = model.similarity(queries, shown).argmax(1)
+    found = [keys[place] in one.positives for place, one in zip(best, examples, strict=True)]
+    return float(np.mean(found))
+
+
+def _order(model: Reranker, dataset: Dataset) -> float:
+    """Share of queries whose first positive scores above all of their negatives."""
+    examples = [example for example in dataset.examples() if example.positives and example.negatives]
+    pairs: list[tuple[Any, Any]] = [
+        (one.query, dataset.document(key)) for one in examples for key in (one.positives[0], *one.negatives)
+    ]
+    scores = iter(model.predict(pairs, activation="none"))
+    right = [next(scores) > max(next(scores) for _ in one.negatives) for one in examples]
+    return float(np.mean(right))
+
+
+def _finish(model: Embedder | Reranker, stage: Stage, rank: int) -> Path:
+    """The trained model as a folder."""
+    merge_lora(model.backbone)
+    folder = stage.out / "model"
+    if rank == 0:
+        model.backbone.eval()
+        model.save(folder)
+    if distributed.is_initialized():
+        distributed.barrier()
+    return folder

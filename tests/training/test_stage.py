@@ -1,0 +1,98 @@
+"""A whole stage on the bundled models: it learns, can be stopped, and leaves a folder that loads."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyseek.engine import Embedder, Reranker
+from anyseek.errors import ConfigError, TrainingError
+from anyseek.model import LoraOptions
+from anyseek.training import TrainOptions
+from anyseek.training.data import WorldOptions, write_world
+from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, run_stage
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stage") / "world"
+    write_world(folder, WorldOptions(size=12, kinds=("scene", "note"), negatives=1))
+    return folder
+
+
+@pytest.fixture
+def stage(data: Path, tmp_path: Path) -> Stage:
+    return Stage(
+        kind="embedder",
+        model="tiny",
+        out=tmp_path / "run",
+        sources=(StageSource(folder=data, queries=4),),
+        objective=ObjectiveOptions(temperature=0.05, widths=(64,), precisions=("int8",)),
+        lora=LoraOptions(rank=4),
+        training=TrainOptions(steps=4, learning_rate=2e-3, warmup_steps=1),
+        dtype="float32",
+        attention="matmul",
+        piece_tokens=300,
+        keep_every=2,
+    )
+
+
+def losses(stage: Stage) -> list[float]:
+    return [json.loads(line)["loss"] for line in (stage.out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_an_embedder_learns_through_adapters(stage: Stage) -> None:
+    """The same examples again and again: the loss falls; only adapted weights differ in the folder, which loads."""
+    longer = replace(stage, training=replace(stage.training, steps=12, learning_rate=5e-3))
+    folder = run_stage(longer, show_progress_bar=False)
+    assert np.mean(losses(longer)[-3:]) < np.mean(losses(longer)[:3])
+    before, after = Embedder.load("tiny").backbone.state_dict(), Embedder.load(folder).backbone.state_dict()
+    changed = {name.split(".")[-2] for name in before if not before[name].equal(after[name])}
+    assert changed == {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_a_stopped_run_goes_on_to_the_same_model(stage: Stage, tmp_path: Path) -> None:
+    whole = Embedder.load(run_stage(stage, show_progress_bar=False)).encode(["a red apple"])
+    half = replace(stage, out=tmp_path / "half")
+    schedule = half.training
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        kept = []
+
+        def stop(self: object, optimiser: object, step: int) -> None:
+            original(self, optimiser, step)  # type: ignore[arg-type]
+            kept.append(step)
+            raise KeyboardInterrupt
+
+        from anyseek.training.resume import Keeper
+
+        original = Keeper.keep
+        patch.setattr(Keeper, "keep", stop)
+        run_stage(half, show_progress_bar=False)
+    assert kept == [2] and schedule == half.training
+    again = Embedder.load(run_stage(half, show_progress_bar=False)).encode(["a red apple"])
+    assert losses(half) == losses(stage)
+    assert np.array_equal(whole, again)
+
+
+def test_a_reranker_learns_all_its_weights(stage: Stage) -> None:
+    whole = replace(stage, kind="reranker", lora=None, training=replace(stage.training, steps=8, learning_rate=3e-4))
+    folder = run_stage(whole, show_progress_bar=False)
+    assert losses(whole)[-1] < losses(whole)[0]
+    before, after = Reranker.load("tiny").backbone.state_dict(), Reranker.load(folder).backbone.state_dict()
+    assert not any(
+        before[name].equal(after[name]) for name in before if name.endswith("proj.weight") and "language" in name
+    )
+    assert all(before[name].equal(after[name]) for name in before if name.startswith("visual"))
+
+
+def test_a_model_that_gets_worse_is_stopped(stage: Stage, data: Path) -> None:
+    wild = replace(stage, training=replace(stage.training, learning_rate=3.0, clip=1e9), dev=data, evaluate_every=1)
+    with pytest.raises(TrainingError, match="below the|not finite|nan"):
+        run_stage(wild, show_progress_bar=False)
+
+
+def test_widths_beyond_the_model_are_refused(stage: Stage) -> None:
+    with pytest.raises(ConfigError, match="widths go up to 999"):
+        run_stage(replace(stage, objective=ObjectiveOptions(widths=(999,))), show_progress_bar=False)
