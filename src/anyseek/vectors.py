@@ -13,7 +13,12 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 def finish(
-    vectors: np.ndarray, *, truncate_dim: int | None, normalize_embeddings: bool, precision: Precision
+    vectors: np.ndarray,
+    *,
+    truncate_dim: int | None,
+    normalize_embeddings: bool,
+    precision: Precision,
+    step: float | None = None,
 ) -> np.ndarray:
     """Truncate, normalise and quantise.
 
@@ -22,6 +27,8 @@ def finish(
         truncate_dim: leading numbers kept (Matryoshka); None keeps all.
         normalize_embeddings: scale to length 1, after truncating.
         precision: how the numbers are stored, see `quantize`.
+        step: learned size of a step of int8 and uint8, for the numbers as the model gives them (`training.views`);
+            None takes each vector's own.
 
     Raises:
         ConfigError: truncate_dim is not between 1 and dim.
@@ -30,6 +37,8 @@ def finish(
         if not 1 <= truncate_dim <= vectors.shape[-1]:
             raise ConfigError(f"truncate_dim must be between 1 and {vectors.shape[-1]} (got {truncate_dim})")
         vectors = vectors[..., :truncate_dim]
+    if step is not None and precision in ("int8", "uint8"):
+        return _stored(np.clip(np.rint(vectors / step), -128, 127), precision)
     if normalize_embeddings:
         vectors = normalize(vectors)
     return quantize(vectors, precision)
@@ -60,7 +69,11 @@ def quantize(vectors: np.ndarray, precision: Precision) -> np.ndarray:
         packed = np.packbits(vectors > 0, axis=-1)
         return packed if precision == "ubinary" else (packed.astype(np.int16) - 128).astype(np.int8)
     largest = np.abs(vectors).max(axis=-1, keepdims=True)
-    whole: np.ndarray = np.rint(vectors / np.maximum(largest, 1e-12) * 127).astype(np.int16)
+    return _stored(np.rint(vectors / np.maximum(largest, 1e-12) * 127), precision)
+
+
+def _stored(whole: np.ndarray, precision: Precision) -> np.ndarray:
+    """Whole numbers of -128 to 127 as int8, or as uint8 around 128."""
     return whole.astype(np.int8) if precision == "int8" else (whole + 128).astype(np.uint8)
 
 

@@ -53,6 +53,22 @@ def test_an_embedder_learns_through_adapters(stage: Stage) -> None:
     assert changed == {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
 
 
+def test_a_learned_step_goes_with_the_model(stage: Stage) -> None:
+    """It is learned, saved, and what int8 vectors are rounded to; saving the model again keeps it."""
+    folder = run_stage(stage, show_progress_bar=False)
+    embedder = Embedder.load(folder)
+    step = json.loads((folder / "anyseek.json").read_text())["steps"]["int8"]
+    assert embedder.steps == {"int8": step} and 0.001 < step < 1
+    raw = embedder.encode(["a red apple"], normalize_embeddings=False)
+    wanted = np.clip(np.rint(raw / step), -128, 127).astype(np.int8)
+    assert np.array_equal(embedder.encode(["a red apple"], precision="int8"), wanted) and len(set(wanted[0])) > 20
+    assert np.array_equal(
+        embedder.encode(["a red apple"], precision="uint8"), (wanted.astype(int) + 128).astype(np.uint8)
+    )
+    embedder.save(folder.parent / "again")
+    assert Embedder.load(folder.parent / "again").steps == embedder.steps
+
+
 def test_a_stopped_run_goes_on_to_the_same_model(stage: Stage, tmp_path: Path) -> None:
     whole = Embedder.load(run_stage(stage, show_progress_bar=False)).encode(["a red apple"])
     half = replace(stage, out=tmp_path / "half")

@@ -1,6 +1,6 @@
 """The Embedder: items to vectors, with sentence-transformers' words."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -12,7 +12,7 @@ import numpy as np
 from anyseek import vectors
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import WINDOW, Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
+from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, default_workers, learned_steps, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
@@ -68,8 +68,13 @@ class Embedder:
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
+        steps: Mapping[str, float] | None = None,
     ) -> None:
-        """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`."""
+        """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`.
+
+        `steps` are learned sizes of quantisation steps, by precision.
+        """
+        self.steps = dict(steps or {})
         self.processor = processor
         self.source = source
         self.workers = workers or default_workers()
@@ -97,6 +102,7 @@ class Embedder:
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
+            steps=learned_steps(folder / LIMITS_FILE),
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:
@@ -174,7 +180,8 @@ class Embedder:
             instruction: for items without their own.
             truncate_dim: leading numbers kept, renormalised.
             normalize_embeddings: scale to length 1.
-            precision: float32, float16, int8, uint8, binary or ubinary (see `vectors.quantize`).
+            precision: float32, float16, int8, uint8, binary or ubinary (see `vectors.quantize`); a checkpoint that has
+                learned a step for int8 takes it.
             batch_tokens: budget of a packed batch in tokens and merged patches.
             show_progress_bar: on stderr.
             on_error: `raise` at a bad item, or `collect`: its row holds an error, every other row is as it would have
@@ -192,6 +199,7 @@ class Embedder:
             truncate_dim=truncate_dim,
             normalize_embeddings=normalize_embeddings,
             precision=precision,
+            step=self.steps.get("int8"),
         )
         options = RunOptions(
             batch_tokens=batch_tokens,

@@ -21,6 +21,7 @@ __all__ = [
     "LIMITS_FILE",
     "LoadOptions",
     "default_workers",
+    "learned_steps",
     "load_processor",
     "load_runtime",
     "own_limits",
@@ -197,6 +198,19 @@ def own_limits(path: Path) -> Limits:
         return Limits(**given)
     except (TypeError, ConfigError) as error:
         raise CheckpointError(f"{path}: 'limits' is wrong ({error})") from error
+
+
+def learned_steps(path: Path) -> dict[str, float]:
+    """Sizes of quantisation steps that a checkpoint has learned, by precision; most have learned none.
+
+    Raises:
+        CheckpointError: one is no positive number.
+    """
+    steps = _json_object(path).get("steps", {}) if path.exists() else {}
+    for precision, step in steps.items():
+        if not isinstance(step, int | float) or not 0 < step < float("inf"):
+            raise CheckpointError(f"{path}: the step of {precision} must be a positive number (got {step!r})")
+    return steps
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 mixture ─ batch ─> vectors or log-odds, in pieces ─> objective on all views ─> step ─> kept, told, guarded
 """
 
+import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from anyseek.engine import Embedder, Reranker
+from anyseek.engine.runtime import LIMITS_FILE
 from anyseek.errors import ConfigError
 from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, yes_no_logit
 from anyseek.training.caching import backward_in_pieces
@@ -26,7 +28,7 @@ from anyseek.training.losses import Objective, classification, contrastive, cose
 from anyseek.training.processes import gather
 from anyseek.training.resume import Keeper
 from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
-from anyseek.training.views import Views
+from anyseek.training.views import LearnedStep, Views
 from anyseek.training.watching import Guard, Metrics
 
 __all__ = ["ObjectiveOptions", "Stage", "StageSource", "run_stage"]
@@ -170,7 +172,7 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
             course.begin()
             parts = nn.ModuleList([learning, course.views])
         train(parts, course.batches, course.loss, stage.training, after_step, keeper)
-    return _finish(model, stage, rank)
+    return _finish(model, stage, rank, course.views if isinstance(course, _Embedding) else None)
 
 
 def _learning(backbone: Backbone, stage: Stage) -> Backbone:
@@ -290,13 +292,22 @@ def _order(model: Reranker, dataset: Dataset) -> float:
     return float(np.mean(right))
 
 
-def _finish(model: Embedder | Reranker, stage: Stage, rank: int) -> Path:
+def _write_steps(views: Views, path: Path) -> None:
+    """The learned sizes of quantisation steps, beside what else the file holds."""
+    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    held["steps"] = {name: float(step.step) for name, step in views.steps.items() if isinstance(step, LearnedStep)}
+    path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+
+def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | None) -> Path:
     """The trained model as a folder."""
     merge_lora(model.backbone)
     folder = stage.out / "model"
     if rank == 0:
         model.backbone.eval()
         model.save(folder)
+        if views is not None and views.steps:
+            _write_steps(views, folder / LIMITS_FILE)
     if distributed.is_initialized():
         distributed.barrier()
     return folder
