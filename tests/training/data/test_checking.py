@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anyseek.errors import InputError
-from anyseek.items import Image, Text
+from anyseek.items import Image, Text, Video
 from anyseek.training.data import About, Dataset, DatasetWriter, Problem, check
 
 Raw = Callable[..., Path]
@@ -31,6 +31,9 @@ def test_nothing_is_wrong(raw: Raw) -> None:
         ({"corpus": [GOOD, {"id": "d1", "text": ["x", 3]}]}, "corpus.jsonl:2: 'text' must be a string"),
         ({"corpus": [GOOD, {"id": "d1", "image": 3}]}, "corpus.jsonl:2: a medium is named by a path (got 3)"),
         ({"corpus": [GOOD, {"id": "d1", "image": []}]}, "corpus.jsonl:2: 'image' is an empty list"),
+        ({"corpus": [GOOD, {"id": "d1", "image": [["red.png"]]}]}, "corpus.jsonl:2: a medium is named by a path"),
+        ({"corpus": [GOOD, {"id": "d1", "video": ["red.png", ["red.png"]]}]}, "corpus.jsonl:2: a medium is named by"),
+        ({"corpus": [GOOD, {"id": "d1", "image": "\ud800"}]}, "corpus.jsonl:2: '\\ud800' cannot be followed"),
         ({"corpus": [GOOD, {"id": "d1", "image": "no.png"}]}, "corpus.jsonl:2: cannot read"),
         ({"corpus": [GOOD, {"id": "d1", "image": "queries.jsonl"}]}, "corpus.jsonl:2: queries.jsonl should be of kind"),
         ({"corpus": [GOOD, {"id": "d1", "video": "red.png", "fps": "2"}]}, "corpus.jsonl:2: fps of a video must be"),
@@ -100,6 +103,14 @@ def test_each_fault_is_found_alone(files: dict[str, Any], expected: str, raw: Ra
 
 def test_sts_may_grade_without_positives(raw: Raw) -> None:
     assert check(raw(dataset=STS, relevance=[{"query": "q0", "scores": {"d0": 0.5, "d1": 4}}])) == []
+
+
+def test_films_of_frames(raw: Raw) -> None:
+    films: list[Any] = [["red.png"] * 2, [["red.png"] * 2, ["red.png"]]]
+    folder = raw(corpus=[{"id": f"d{n}", "video": film} for n, film in enumerate(films)])
+    assert check(folder) == []
+    parts = [Dataset.open(folder).document(f"d{n}").parts for n in range(2)]
+    assert [[len(part.source) for part in film if isinstance(part, Video)] for film in parts] == [[2], [2, 1]]
 
 
 def test_problems_are_collected_up_to_a_limit(raw: Raw) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from anyseek.errors import InputError
 from anyseek.training.data.about import ABOUT, TABLES, About
 from anyseek.training.data.places import check_file
-from anyseek.training.data.rows import item_of, media_of, relevance_of
+from anyseek.training.data.rows import check_id, item_of, media_of, relevance_of
 from anyseek.training.data.tables import Row, parquet_rows, read_line
 
 __all__ = ["LIMIT", "Problem", "check"]
@@ -76,26 +77,29 @@ class _Checker:
 
     def _table(self, name: str, path: Path) -> Iterator[Problem]:
         """Of one file."""
-        line = 0
+        empty = True
         for line, row in _rows(path):
+            empty = False
             if isinstance(row, InputError):
                 yield Problem(path.name, line, str(row))
                 continue
             look = self._relevance(row) if name == "relevance" else self._item(row)
             key = "query" if name == "relevance" else "id"
             yield from (Problem(path.name, line, text) for text in (*self._id(name, row.get(key), key, line), *look))
-        if line == 0 and path.suffix != ".parquet":
+        if empty:
             yield Problem(path.name, 0, "has no rows")
 
-    def _id(self, name: str, key: object, column: str, line: int) -> Iterator[str]:
-        """Of the id: it is a text, and new."""
-        if not isinstance(key, str) or not key:
+    def _id(self, name: str, key: Any, column: str, line: int) -> Iterator[str]:
+        """Of the id: it can be one, and is new."""
+        try:
+            check_id(key, repr(column))
+        except InputError as error:
             if name != "relevance":  # there `relevance_of` says it
-                yield f"{column!r} must be a text that is not empty (got {key!r})"
-        elif key in self.ids[name]:
+                yield str(error)
+            return
+        if key in self.ids[name]:
             yield f"{column} {key!r} stands in line {self.ids[name][key]} already"
-        else:
-            self.ids[name][key] = line
+        self.ids[name].setdefault(key, line)
 
     def _item(self, row: Row) -> Iterator[str]:
         """Of an item and its media."""

@@ -32,7 +32,7 @@ def inside(folder: Path, name: str) -> Path:
     path = folder / name
     try:
         real = path.resolve()
-    except (OSError, RuntimeError) as error:  # too long, or links that lead in a circle
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, half a character
         raise SourceError(f"{short!r} cannot be followed ({error})") from error
     if not real.is_relative_to(folder):
         raise RefusedError(f"{short!r} is a link that leads out of the dataset's folder")

@@ -8,13 +8,14 @@ A row is the dictionary form of an item with an `id`. Where order matters, `cont
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from anyseek.errors import InputError
 from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
 from anyseek.training.data.about import check_keys
 from anyseek.training.data.places import inside
 
-__all__ = ["ITEM_KEYS", "RELEVANCE_KEYS", "Put", "item_of", "media_of", "relevance_of", "row_of"]
+__all__ = ["ITEM_KEYS", "RELEVANCE_KEYS", "Put", "check_id", "item_of", "media_of", "relevance_of", "row_of"]
 
 DICTIONARY = ("text", "image", "video", "fps", "max_frames")
 ITEM_KEYS = ("id", *DICTIONARY, "content", "instruction")
@@ -64,12 +65,14 @@ def item_of(row: Mapping[str, Any], folder: Path) -> Item:
 
 
 def _placed(value: Any, folder: Path, key: str) -> Any:
-    """Media of the dictionary form as paths: one, a list, or (videos of frames) a list of lists."""
-    if isinstance(value, (list, tuple)):
-        if not value:
-            raise InputError(f"{key!r} is an empty list; leave it out")
-        return [_placed(one, folder, key) for one in value]
-    return inside(folder, value)
+    """Media of the dictionary form as paths: one or a list; films of frames may be a list of lists."""
+    if not isinstance(value, (list, tuple)):
+        return inside(folder, value)
+    if not value:
+        raise InputError(f"{key!r} is an empty list; leave it out")
+    if key == "video" and all(isinstance(one, (list, tuple)) for one in value):
+        return [_placed(one, folder, "frames") for one in value]
+    return [inside(folder, one) for one in value]
 
 
 def _part(value: Any, folder: Path) -> Part:
@@ -105,6 +108,14 @@ def _page_number(value: Any) -> int:
     return value
 
 
+def check_id(value: Any, what: str) -> None:
+    """Raise InputError for what cannot be an id: no text, an empty one, or one with tabs, line ends and the like."""
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{what} must be a text that is not empty (got {value!r})")
+    if any(category(letter) in ("Cc", "Cs") for letter in value):
+        raise InputError(f"{what} holds a control character ({value[:60]!r})")
+
+
 def relevance_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of relevance with every key: `query`, tuples `positives` and `negatives`, `scores` by id.
 
@@ -113,8 +124,7 @@ def relevance_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     check_keys(row, RELEVANCE_KEYS, "row")
     query = row.get("query")
-    if not isinstance(query, str) or not query:
-        raise InputError(f"'query' must be the id of a query (got {query!r})")
+    check_id(query, "'query'")
     positives, negatives = (_ids(row.get(key), key) for key in ("positives", "negatives"))
     if both := set(positives) & set(negatives):
         raise InputError(f"{min(both)!r} is both a positive and a negative")

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -290,7 +289,7 @@ class ParquetTable:
         self._starts = np.concatenate([[0], np.cumsum(groups, dtype=np.int64)]).astype(np.int64)
         order = np.argsort(hashes, kind="stable")
         self._hashes = Hashes(hashes[order], order.astype(np.uint64))
-        self._held: OrderedDict[int, list[Row]] = OrderedDict()
+        self._held: dict[int, list[Row]] = {}
 
     def __len__(self) -> int:
         """How many rows."""
@@ -320,9 +319,8 @@ class ParquetTable:
             with self._parquet.ParquetFile(self.path, metadata=self._metadata) as file:
                 read = file.read_row_group(group).to_pylist()
             rows = [_present(row) for row in read]
-            self._held[group] = rows
-            while len(self._held) > GROUPS_HELD:
-                self._held.popitem(last=False)
+            # Another dict each time, so that threads which read at once never see one that is being changed.
+            self._held = dict([*self._held.items(), (group, rows)][-GROUPS_HELD:])
         return rows
 
     def find(self, key: str) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from anyseek.errors import InputError
 from anyseek.items import Item
 from anyseek.training.data.about import TABLES, About
-from anyseek.training.data.rows import relevance_of, row_of
+from anyseek.training.data.rows import check_id, relevance_of, row_of
 from anyseek.training.data.store import MediaStore
 from anyseek.training.data.tables import parquet
 
@@ -133,9 +133,8 @@ class DatasetWriter:
         self._sinks["relevance"].write({key: value for key, value in given.items() if value})
 
     def _take(self, what: str, key: str) -> None:
-        """Raise InputError for an id that is no text or is taken."""
-        if not isinstance(key, str) or not key:
-            raise InputError(f"the id of a {what} must be a text that is not empty (got {key!r})")
+        """Raise InputError for an id that is none or is taken."""
+        check_id(key, f"the id of a {what}")
         if key in self._ids[what]:
             raise InputError(f"{what} {key!r} is there already")
         self._ids[what].add(key)

@@ -1,5 +1,6 @@
 """BEIR: a folder of `corpus.jsonl`, `queries.jsonl` and `qrels/SPLIT.tsv`; text only."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def write(data: Dataset, target: Path) -> None:
         write_lines(draft / "queries.jsonl", (_row(key, item) for key, item in data.items("queries")))
         write_lines(draft / "corpus.jsonl", (_row(key, item) | {"title": ""} for key, item in data.items("corpus")))
         with (draft / "qrels" / "train.tsv").open("w", encoding="utf-8", newline="\n") as file:
-            file.write("\t".join(COLUMNS) + "\n")
+            table = csv.writer(file, delimiter="\t", lineterminator="\n")
+            table.writerow(COLUMNS)
             for example in data.examples():
-                file.writelines(f"{example.query_id}\t{key}\t{grade}\n" for key, grade in _grades(example))
+                table.writerows((example.query_id, key, grade) for key, grade in _grades(example))
 
 
 def _row(key: str, item: Item) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,17 +54,18 @@ class Reading:
             SourceError: there is no such file.
         """
         if isinstance(name, Mapping):
-            if name.get("bytes"):
-                return bytes(name["bytes"])
+            if isinstance(name.get("bytes"), bytes) and name["bytes"]:
+                return name["bytes"]
             name = name.get("path")
         if not isinstance(name, str) or not name:
             raise InputError(f"a medium is named by a path (got {name!r})")
         if "://" in name or name.startswith("data:"):
             raise RefusedError(f"{name[:100]!r} is an address; download it first and name the file")
         path = (self.media or beside.parent) / name
-        if not path.is_file():
-            raise SourceError(f"there is no file {path}; say where media lie with --media")
-        return path
+        with suppress(OSError):  # a name that is too long
+            if path.is_file():
+                return path
+        raise SourceError(f"there is no file {str(path)[:200]!r}; say where media lie with --media")
 
 
 def files_of(source: Path, *suffixes: str) -> list[Path]:

@@ -46,6 +46,10 @@ def _side(row: dict[str, Any], keys: tuple[str, str], how: Reading, path: Path) 
     words = listed(row, keys[0]) if isinstance(row.get(keys[0]), list) else [row.get(keys[0])]
     if not all(word is None or isinstance(word, str) for word in words):
         texts(row, keys[0])
+    if pictures and len(pictures) != max(1, len(words)):
+        raise InputError(
+            f"{keys[1]!r} has {len(pictures)} pictures for {len(words)} texts; frames of videos are not read"
+        )
     pairs = zip_longest(words or [None], pictures)
     return [_item(text or "", how.medium(name, path) if name else None) for text, name in pairs if text or name]
 
