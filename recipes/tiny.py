@@ -26,7 +26,7 @@ from torch import Tensor, distributed
 from anyseek import world
 from anyseek.batch import pack
 from anyseek.engine import Embedder, Reranker
-from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, load_processor
+from anyseek.engine.runtime import LoadOptions, load_processor
 from anyseek.items import Item, Text
 from anyseek.model import (
     Backbone,
@@ -37,6 +37,7 @@ from anyseek.model import (
     pooled_embedding,
     save_checkpoint,
 )
+from anyseek.model.hub import OWN_FILE
 from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
 from anyseek.training import Judged, StepReport, TrainOptions, contrastive, prototype_loss, train
@@ -368,7 +369,7 @@ def _run(
 def _write_limits(folder: Path) -> None:
     """The limits that the engine takes with this checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / LIMITS_FILE).write_text(json.dumps({"limits": LIMITS}, indent=2) + "\n", encoding="utf-8")
+    (folder / OWN_FILE).write_text(json.dumps({"limits": LIMITS}, indent=2) + "\n", encoding="utf-8")
 
 
 def _copy_tokenizer(source: Path, target: Path) -> None:

@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 
 from anyseek.batch import Sample
 from anyseek.engine import Embedder, Reranker
-from anyseek.engine.runtime import LIMITS_FILE
 from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Image, Item, Text, Video
 from anyseek.model import load_backbone, load_head, save_checkpoint
+from anyseek.model.hub import OWN_FILE
 from anyseek.processing import embedding_chat_template, reranking_chat_template, template
 from anyseek.processing.template import Piece, Run, Special
 
@@ -147,9 +147,9 @@ def test_limits_of_the_checkpoint_are_kept_and_told(embedding_folder: Path, tmp_
     source, saved = tmp_path / "source", tmp_path / "saved"
     shutil.copytree(embedding_folder, source)
     limits = {"max_pixels": 96 * 1024, "max_frame_pixels": 192 * 1024, "max_frames": 16}
-    (source / LIMITS_FILE).write_text(json.dumps({"limits": limits}))
+    (source / OWN_FILE).write_text(json.dumps({"limits": limits}))
     Embedder.load(source, device="cpu").save(saved)
-    assert read(saved / LIMITS_FILE) == {"limits": limits}
+    assert read(saved / OWN_FILE) == {"limits": limits}
     assert read(saved / "preprocessor_config.json")["size"] == {"shortest_edge": 4096, "longest_edge": 96 * 1024}
     video = read(saved / "video_preprocessor_config.json")
     assert (video["fps"], video["max_frames"], video["max_video_tokens"]) == (1, 16, 192)

@@ -12,11 +12,12 @@ import numpy as np
 from anyseek import vectors
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import WINDOW, Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LIMITS_FILE, LoadOptions, default_workers, learned_steps, load_runtime
+from anyseek.engine.runtime import LoadOptions, default_workers, learned_steps, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
 from anyseek.model import Backbone, hub
+from anyseek.model.hub import OWN_FILE
 from anyseek.processing import Plan, Processor, embedding_chat_template
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
 from anyseek.vectors import Precision
@@ -102,7 +103,7 @@ class Embedder:
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
-            steps=learned_steps(folder / LIMITS_FILE),
+            steps=learned_steps(folder / OWN_FILE),
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

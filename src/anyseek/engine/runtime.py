@@ -18,7 +18,6 @@ from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
 __all__ = [
-    "LIMITS_FILE",
     "LoadOptions",
     "default_workers",
     "learned_steps",
@@ -32,7 +31,6 @@ __all__ = [
 
 log = logging.getLogger("anyseek")
 
-LIMITS_FILE = "anyseek.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -180,7 +178,7 @@ def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Proce
     _check_preprocessor(folder / "preprocessor_config.json")
     chosen = ProcessorOptions(
         max_tokens=max_tokens,
-        limits=options.limits.over(own_limits(folder / LIMITS_FILE)),
+        limits=options.limits.over(own_limits(folder / OWN_FILE)),
         media=options.media,
         parse_special=options.parse_special,
         shrink=options.shrink,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyseek.engine.runtime import LIMITS_FILE, own_limits, resolve_dtype
+from anyseek.engine.runtime import own_limits, resolve_dtype
 from anyseek.errors import ConfigError
 from anyseek.model import Backbone, Layout, copy_tokenizer, load_head, save_checkpoint, write_layout
-from anyseek.model.hub import Kind
+from anyseek.model.hub import OWN_FILE, Kind
 from anyseek.processing.rules import REFERENCE
 
 __all__ = ["SHARD_BYTES", "Saved", "save_folder"]
@@ -59,9 +59,9 @@ def save_folder(backbone: Backbone, folder: Path, saved: Saved) -> None:
     parameter = next(backbone.parameters())
     dtype = parameter.dtype if saved.dtype == "auto" else resolve_dtype(saved.dtype, parameter.device)
     copy_tokenizer(source, folder)
-    limits = source / LIMITS_FILE
+    limits = source / OWN_FILE
     if limits.is_file() and source.resolve() != folder.resolve():
-        shutil.copyfile(limits, folder / LIMITS_FILE)
+        shutil.copyfile(limits, folder / OWN_FILE)
     save_checkpoint(backbone, folder, dtype=dtype, head=head, shard_bytes=saved.shard_bytes)
     layout = Layout(
         kind=saved.kind,

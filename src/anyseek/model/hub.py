@@ -9,7 +9,19 @@ from typing import Literal
 import anyseek
 from anyseek.errors import CheckpointError, ConfigError
 
-__all__ = ["FAMILY", "TINY", "Kind", "Released", "bundled", "folder_of", "is_complete", "locate", "on_disk", "released"]
+__all__ = [
+    "FAMILY",
+    "OWN_FILE",
+    "TINY",
+    "Kind",
+    "Released",
+    "bundled",
+    "folder_of",
+    "is_complete",
+    "locate",
+    "on_disk",
+    "released",
+]
 
 Kind = Literal["embedding", "reranking"]
 """What a checkpoint does: make a vector, or score a pair."""
@@ -17,6 +29,8 @@ Kind = Literal["embedding", "reranking"]
 TINY = {"embedding": "anyseek-tiny-embedding", "reranking": "anyseek-tiny-reranker"}
 """Folder names of the bundled pair."""
 
+OWN_FILE = "anyseek.json"
+"""What only this project keeps beside a checkpoint: its limits, how its score is fused, learned quantisation steps."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 
 

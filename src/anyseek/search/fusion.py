@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyseek.errors import CheckpointError, ConfigError
+from anyseek.model.hub import OWN_FILE
 
-__all__ = ["FUSION_FILE", "Fusion"]
+__all__ = ["Fusion"]
 
-FUSION_FILE = "anyseek.json"
 STEPS = 50
 RIDGE = 1e-3
 
@@ -78,7 +78,7 @@ class Fusion:
         Raises:
             CheckpointError: it cannot be read.
         """
-        path = folder / FUSION_FILE if folder else None
+        path = folder / OWN_FILE if folder else None
         if path is None or not path.exists():
             return cls()
         try:
@@ -88,6 +88,6 @@ class Fusion:
 
     def write(self, folder: Path) -> None:
         """Put it beside a reranker, with whatever else its `anyseek.json` holds."""
-        path = folder / FUSION_FILE
+        path = folder / OWN_FILE
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         path.write_text(json.dumps(kept | {"fusion": asdict(self)}, indent=2) + "\n", encoding="utf-8")

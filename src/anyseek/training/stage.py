@@ -17,9 +17,9 @@ from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from anyseek.engine import Embedder, Reranker
-from anyseek.engine.runtime import LIMITS_FILE
 from anyseek.errors import ConfigError
 from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, yes_no_logit
+from anyseek.model.hub import OWN_FILE
 from anyseek.training.caching import backward_in_pieces
 from anyseek.training.data import Dataset
 from anyseek.training.encoding import Laid, States
@@ -307,7 +307,7 @@ def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | 
         model.backbone.eval()
         model.save(folder)
         if views is not None and views.steps:
-            _write_steps(views, folder / LIMITS_FILE)
+            _write_steps(views, folder / OWN_FILE)
     if distributed.is_initialized():
         distributed.barrier()
     return folder

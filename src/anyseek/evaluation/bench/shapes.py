@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anyseek.engine.runtime import LIMITS_FILE
 from anyseek.errors import ConfigError
 from anyseek.items import Limits
 from anyseek.model import Backbone, Layout, ModelConfig, copy_tokenizer, save_checkpoint, write_layout
-from anyseek.model.hub import Kind
+from anyseek.model.hub import OWN_FILE, Kind
 from anyseek.processing import Tokenizer, embedding_chat_template, reranking_chat_template
 from anyseek.processing.rules import REFERENCE
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION, DEFAULT_RERANKING_INSTRUCTION
@@ -245,4 +244,4 @@ def _write_layout(shape: Shape, folder: Path, kind: Kind, yes_no: tuple[int, int
     write_layout(folder, layout)
     own = {name: value for name, value in asdict(shape.limits).items() if value is not None}
     if own:
-        (folder / LIMITS_FILE).write_text(json.dumps({"limits": own}), encoding="utf-8")
+        (folder / OWN_FILE).write_text(json.dumps({"limits": own}), encoding="utf-8")

@@ -9,11 +9,11 @@ from typing import Literal
 
 from anyseek.engine.embedder import MAX_TOKENS as EMBEDDING_TOKENS
 from anyseek.engine.reranker import MAX_TOKENS as RERANKING_TOKENS
-from anyseek.engine.runtime import LIMITS_FILE, own_limits
+from anyseek.engine.runtime import own_limits
 from anyseek.errors import CheckpointError
 from anyseek.evaluation.conformance.extras import extras, json_of
 from anyseek.model import ModelConfig
-from anyseek.model.hub import FAMILY, Kind, is_complete
+from anyseek.model.hub import FAMILY, OWN_FILE, Kind, is_complete
 from anyseek.processing import Tokenizer
 from anyseek.processing.rules import REFERENCE, filled
 
@@ -160,7 +160,7 @@ def _tokenizer(folder: Path, config: ModelConfig, kind: Kind) -> Iterator[Check]
 def _limits(folder: Path, config: ModelConfig, kind: Kind) -> Check:
     """What is taken when the user says nothing."""
     try:
-        limits = filled(own_limits(folder / LIMITS_FILE))
+        limits = filled(own_limits(folder / OWN_FILE))
     except CheckpointError as error:
         return Check("limits", "wrong", str(error))
     tokens = EMBEDDING_TOKENS if kind == "embedding" else RERANKING_TOKENS

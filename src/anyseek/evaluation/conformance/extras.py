@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anyseek.engine.runtime import LIMITS_FILE, own_limits
+from anyseek.engine.runtime import own_limits
 from anyseek.errors import CheckpointError
 from anyseek.evaluation.conformance.pack import Case, pack
 from anyseek.evaluation.conformance.templates import TemplateFault, rendered
 from anyseek.evaluation.conformance.trace import Prompt
-from anyseek.model.hub import Kind
+from anyseek.model.hub import OWN_FILE, Kind
 from anyseek.processing import template
 from anyseek.processing.rules import REFERENCE
 
@@ -98,7 +98,7 @@ def _pixel_sizes(folder: Path) -> Extra:
         return name, True, str(error)
     size = raw.get("size") or {}
     low, high = size.get("shortest_edge", raw.get("min_pixels")), size.get("longest_edge", raw.get("max_pixels"))
-    right = own_limits(folder / LIMITS_FILE).over(REFERENCE)
+    right = own_limits(folder / OWN_FILE).over(REFERENCE)
     if (low, high) == (right.min_pixels, right.max_pixels):
         return name, False, "preprocessor_config.json asks for the right sizes"
     text = (
