@@ -14,6 +14,7 @@ from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
 from anyseek.model import Backbone, load_adapter, load_backbone, merge_lora
+from anyseek.model.hub import OWN_FILE
 from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
