@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anyseek.model import Backbone
+from anyseek.model.text import TextLayer
 
-__all__ = ["Known", "compose", "ridge"]
+__all__ = ["Known", "apart", "compose", "looks_for", "normed", "ridge"]
 
 RIDGE = 1e-2
 APART = 1e-4
@@ -67,7 +68,7 @@ def compose(model: Backbone, axis: Tensor, known: Known) -> None:
     layer = tower.layers[-1]
     for norm in (layer.input_layernorm, layer.post_attention_layernorm, tower.norm):
         norm.weight.fill_(1)
-    marks, ends, others = (_normed(states) for states in (known.marks, known.ends, known.others))
+    marks, ends, others = (normed(states.float()) for states in (known.marks, known.ends, known.others))
     asks, shows = ridge(marks, known.asked), ridge(ends, known.shown)
     units = len(asks)
 
@@ -124,8 +125,7 @@ def _separating(marks: Tensor, others: Tensor) -> Tensor:
 
     def loss() -> Tensor:
         search.zero_grad()
-        missed = functional.softplus(-marks @ direction).mean() + 4 * functional.softplus(others @ direction).mean()
-        total = missed + APART * direction.square().sum()
+        total = apart(marks @ direction, others @ direction) + APART * direction.square().sum()
         total.backward()
         return total
 
@@ -133,6 +133,17 @@ def _separating(marks: Tensor, others: Tensor) -> Tensor:
     return direction.detach()
 
 
-def _normed(states: Tensor) -> Tensor:
-    """Of a root mean square of 1, in fp32."""
-    return functional.normalize(states.float(), dim=-1) * states.shape[-1] ** 0.5
+def normed(states: Tensor) -> Tensor:
+    """Of a root mean square of 1."""
+    return functional.normalize(states, dim=-1) * states.shape[-1] ** 0.5
+
+
+def apart(marks: Tensor, others: Tensor) -> Tensor:
+    """Logistic loss of numbers that should be above zero at marks and below elsewhere."""
+    return functional.softplus(-marks.float()).mean() + 4 * functional.softplus(others.float()).mean()
+
+
+def looks_for(layer: TextLayer, states: Tensor) -> Tensor:
+    """`(tokens, hidden)` below a composed layer to `(tokens,)`, above zero where its attention goes."""
+    keys = functional.linear(layer.input_layernorm(states), layer.self_attn.k_proj.weight[[MARKED, OTHER]])
+    return keys[:, 0] - keys[:, 1]

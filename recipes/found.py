@@ -22,6 +22,8 @@ __all__ = ["Found", "FoundBatch", "Lesson", "Reader"]
 NOTHING = Item((Text(""),))
 DOCUMENT_MARKER = "<Document"
 """What follows the query in the reranking prompt, as far as its tokens never depend on what stands around it."""
+NEAR = 20
+"""Documents that are reranked in a search."""
 GROUP = 16
 """Documents read at once."""
 
@@ -34,7 +36,7 @@ class Lesson:
         until: share of the run at which it ends.
         kinds: weight of each kind of document; `portrait` are pictures of one large object, `mixed` looks for all.
         levels: weights of the difficulties of a query.
-        liked: share of the wrong documents that the embedder likes; the rest are any.
+        liked: share of the wrong documents that the embedder likes, where it likes the answer too; the rest are any.
     """
 
     until: float
@@ -202,7 +204,7 @@ class Found:
         flat: list[Shown] = []
         for answer, query, liked in zip(answers, asked, order, strict=True):
             flat.append(self.shown[answer])
-            flat += self._wrong(query, places[liked].tolist(), lesson.liked, rng, candidates - 1)
+            flat += self._wrong(query, places[liked].tolist(), answer, lesson.liked, rng, candidates - 1)
         beginnings = [self.reader.beginning(item) for item in items]
         rests = [
             replace(one.rest, position_ids=one.rest.position_ids + beginnings[place // candidates][1])
@@ -223,13 +225,20 @@ class Found:
             kind=kind,
         )
 
-    def _wrong(self, query: world.Query, liked: list[int], share: float, rng: random.Random, count: int) -> list[Shown]:
-        """Documents that do not answer a query: a share of those the embedder likes, half of them of its favourites."""
+    def _wrong(
+        self, query: world.Query, liked: list[int], answer: int, share: float, rng: random.Random, count: int
+    ) -> list[Shown]:
+        """Documents that do not answer a query, a share of them of those it would be shown with in a search.
+
+        Where the embedder does not find the answer, they are any: beside its favourites the answer would be what it
+        likes least, which teaches to contradict it.
+        """
         wrong = [self.shown[place] for place in liked if not self.shown[place].answers(query)]
+        near = max(count + 1, NEAR if liked.index(answer) < NEAR else len(wrong))
         chosen: set[int] = set()
         while len(chosen) < min(count, len(wrong)):
-            depth = rng.choice((0.1, 0.01)) if rng.random() < share else 1.0
-            chosen.add(rng.randrange(min(len(wrong), max(4 * count, int(depth * len(wrong))))))
+            depth = near if rng.random() < share else len(wrong)
+            chosen.add(rng.randrange(min(len(wrong), depth)))
         return [wrong[place] for place in sorted(chosen)]
 
 

@@ -13,13 +13,15 @@ from torch.nn import functional
 
 from anyseek.model import Backbone, ModelConfig, pooled_embedding, yes_no_logit
 from anyseek.training import yes_no
-from recipes.comparing import Known, compose, ridge
+from recipes.comparing import Known, apart, compose, looks_for, normed, ridge
 from recipes.found import FoundBatch, Lesson
 
 __all__ = ["ALL", "ATTENTION", "HARD", "Judging", "Part", "deepened"]
 
 TAUGHT = 64
 """Directions of the embedder's vectors that the reranker learns: with fewer it would find less, with more no more."""
+BESIDE = 15.0
+"""Log-odds of a cosine of 1, where the reranker learns what the embedder does not know."""
 OTHERS = 400
 """Tokens of a batch that are looked at as neither a query's nor a document's end."""
 TEACHER_TEMPERATURE = 0.05
@@ -35,16 +37,10 @@ ALL = (
 )
 HARD = (
     Lesson(
-        until=0.3,
-        kinds={"portrait": 4, "scene": 40, "page": 22, "chart": 8, "clip": 14, "note": 4, "mixed": 8},
-        levels=(1, 1, 1),
-        liked=0.3,
-    ),
-    Lesson(
         until=1.0,
-        kinds={"scene": 40, "page": 22, "chart": 8, "clip": 14, "note": 4, "mixed": 12},
+        kinds={"portrait": 3, "scene": 38, "page": 24, "chart": 5, "clip": 14, "note": 3, "mixed": 11},
         levels=(1, 1, 1),
-        liked=0.6,
+        liked=0.7,
     ),
 )
 
@@ -106,10 +102,13 @@ class Judging:
         """
         text = self.model.language_model
         below = nn.ModuleList([text.embed_tokens, *text.layers[:-1], self.head, self.mark])
-        whole = nn.ModuleList([text, self.head, self.mark])
+        looking = text.layers[-1].self_attn  # it finds the mark from the start, and must not lose it
+        learnt = [part for name, part in looking.named_children() if name in ("v_proj", "o_proj")]
+        above = [text.layers[-1].mlp, text.layers[-1].input_layernorm, text.layers[-1].post_attention_layernorm]
+        whole = nn.ModuleList([text.embed_tokens, *text.layers[:-1], *learnt, *above, text.norm, self.head])
         return (
             Part("know", below, self.know, ALL, size=40, candidates=1, rate=8e-4, steps=0.3, share=0.3),
-            Part("judge", whole, self.judge, HARD, size=8, candidates=8, rate=3e-4, steps=1.0, share=0.7),
+            Part("judge", whole, self.judge, HARD, size=8, candidates=8, rate=1.2e-4, steps=1.0, share=0.7),
         )
 
     @torch.no_grad()
@@ -138,10 +137,12 @@ class Judging:
         return self._vectors(batch) + self._marked(batch)
 
     def judge(self, batch: FoundBatch) -> Tensor:
-        """The truth, not forgetting what is known."""
-        truth, known_still = self._truth(self._judged(batch)), self._vectors(batch)
-        self.watched["known"] = known_still.item()
-        return truth + 0.5 * (known_still + self._marked(batch))
+        """The truth, alone and beside the embedder's opinion, not forgetting what is known."""
+        logits, known_still, found_still = self._judged(batch), self._vectors(batch), self._looked_for(batch)
+        cosines = (batch.asked_vectors[:, None] * batch.shown_vectors.view(*logits.shape, -1)).sum(-1)
+        beside = functional.cross_entropy(logits + BESIDE * cosines, torch.zeros(len(logits), dtype=torch.int64))
+        self.watched |= {"known": known_still.item(), "found": found_still.item(), "beside": beside.item()}
+        return self._truth(logits) + beside + 0.25 * (known_still + found_still)
 
     def _note(self, layer: nn.Module, given: object, out: tuple[Tensor, object]) -> None:
         """Keep the states below the last layer."""
@@ -172,11 +173,14 @@ class Judging:
 
     def _marked(self, batch: FoundBatch) -> Tensor:
         """How badly a line tells the ends of the queries from all other tokens: the last layer must find them."""
-        before, own = (
-            self.mark(functional.normalize(states, dim=-1)) * states.shape[1] ** 0.5 for states in self._states
-        )
-        other = torch.cat([before, own[self._unmarked(batch)]])
-        return functional.softplus(-own[batch.marks].float()).mean() + 4 * functional.softplus(other.float()).mean()
+        before, own = (self.mark(normed(states)) for states in self._states)
+        return apart(own[batch.marks], torch.cat([before, own[self._unmarked(batch)]]))
+
+    def _looked_for(self, batch: FoundBatch) -> Tensor:
+        """The same of the line by which the last layer does find them."""
+        layer = self.model.language_model.layers[-1]
+        before, own = (looks_for(layer, states) for states in self._states)
+        return apart(own[batch.marks], torch.cat([before, own[self._unmarked(batch)]]))
 
     def _judged(self, batch: FoundBatch) -> Tensor:
         """`(queries, candidates)` log-odds."""

@@ -269,6 +269,7 @@ def reranker(run: Run) -> None:
             first=run.first,
             learning_rate=part.rate,
             warmup_steps=30,
+            spike=3.0,
             max_seconds=run.minutes * 60 * part.share,
         )
         data = found.batches(part.lessons, replace(run, steps=steps, size=part.size), part.candidates)

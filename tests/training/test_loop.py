@@ -75,3 +75,21 @@ def test_a_loss_that_is_not_finite_stops_with_its_step() -> None:
 
     with pytest.raises(TrainingError, match="step 2"):
         train(model, itertools.count, loss, TrainOptions(steps=9, learning_rate=1e-3), lambda report: None)
+
+
+def test_a_spike_is_left_out_and_the_usual_norm_goes_on() -> None:
+    """A gradient of 50 times the usual norm changes nothing; the same without the option does."""
+    for spike in (3.0, None):
+        model = nn.Linear(1, 1, bias=False)
+        model.weight.data.fill_(1.0)
+        optimiser = MasterAdamW(model, learning_rate=1e-2, weight_decay=0.0, clip=1.0, spike=spike)
+        for size in (1.0, 1.2, 0.9):
+            model.weight.grad = torch.full((1, 1), size)
+            optimiser.step(1.0)
+        before = model.weight.item()
+        model.weight.grad = torch.full((1, 1), 50.0)
+        assert optimiser.step(1.0) == pytest.approx(50.0)
+        assert (model.weight.item() == before) is (spike is not None)
+        again = MasterAdamW(nn.Linear(1, 1, bias=False), learning_rate=1e-2, weight_decay=0.0, clip=1.0, spike=spike)
+        again.load_state(optimiser.state(), "a state")
+        assert float(again.usual) == pytest.approx(1.0, abs=0.1) or spike is None

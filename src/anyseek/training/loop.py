@@ -26,6 +26,7 @@ class TrainOptions:
         warmup_steps: linear rise.
         weight_decay: of matrices.
         clip: largest norm of the gradient.
+        spike: a gradient of so many times the usual norm is left out; None takes all.
         max_seconds: stop early, letting the schedule follow the clock; None follows the steps.
         seed: of what is drawn in a step, such as dropout.
     """
@@ -36,6 +37,7 @@ class TrainOptions:
     warmup_steps: int = 50
     weight_decay: float = 0.05
     clip: float = 1.0
+    spike: float | None = None
     max_seconds: float | None = None
     seed: int = 0
 
@@ -73,7 +75,11 @@ def train(
         TrainingError: a loss or gradient is not finite; the message names the step.
     """
     optimiser = MasterAdamW(
-        model, learning_rate=options.learning_rate, weight_decay=options.weight_decay, clip=options.clip
+        model,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        clip=options.clip,
+        spike=options.spike,
     )
     begun = keeper.restore(optimiser) if keeper else 0
     rank = distributed.get_rank() if distributed.is_initialized() else 0

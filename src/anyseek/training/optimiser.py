@@ -13,8 +13,15 @@ __all__ = ["MasterAdamW"]
 class MasterAdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with state and weights in fp32, whatever the model has."""
 
-    def __init__(self, model: nn.Module, *, learning_rate: float, weight_decay: float, clip: float) -> None:
-        """Copy the trainable weights; only matrices decay."""
+    def __init__(
+        self, model: nn.Module, *, learning_rate: float, weight_decay: float, clip: float, spike: float | None = None
+    ) -> None:
+        """Copy the trainable weights; only matrices decay.
+
+        A gradient of `spike` times the usual norm is left out: clipped it would still turn every weight's step.
+        """
+        self.spike = spike
+        self.usual = torch.zeros(())
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.masters = [p.detach().float().clone() for p in self.parameters]
         self.learning_rate, self.clip = learning_rate, clip
@@ -26,7 +33,7 @@ class MasterAdamW:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a later step depends on, by name."""
-        found = {f"weight.{number}": master for number, master in enumerate(self.masters)}
+        found = {"usual": self.usual} | {f"weight.{number}": master for number, master in enumerate(self.masters)}
         for number, master in enumerate(self.masters):
             found |= {f"{name}.{number}": tensor for name, tensor in self.optimiser.state[master].items()}
         return found
@@ -47,6 +54,7 @@ class MasterAdamW:
             self.optimiser.state[master].update({name: one.to(master.device) for name, one in own.items()})
         if f"weight.{len(self.masters)}" in tensors:
             raise TrainingError(f"{source} is the state of a model with more weights; start the run in a new folder")
+        self.usual = tensors.get("usual", self.usual)
         copy_all(self.masters, self.parameters)
 
     def step(self, scale: float) -> float:
@@ -68,11 +76,21 @@ class MasterAdamW:
         norm = float(nn.utils.clip_grad_norm_(self.masters, self.clip))
         if not norm < float("inf"):
             raise TrainingError("the gradient is not finite; lower the learning rate")
+        if self._is_spike(norm):
+            return norm
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * scale
         self.optimiser.step()
         copy_all(self.masters, self.parameters)
         return norm
+
+    def _is_spike(self, norm: float) -> bool:
+        """Whether a norm is far above the running mean of the others, which it then does not enter."""
+        usual = float(self.usual)
+        if self.spike is not None and usual and norm > self.spike * usual:
+            return True
+        self.usual = torch.tensor(0.95 * usual + 0.05 * norm if usual else norm)
+        return False
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
