@@ -15,10 +15,12 @@ from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
 from anyseek.cli.evaluate import evaluate
 from anyseek.cli.merge import merge
+from anyseek.cli.mine import mine
 from anyseek.cli.models import models
 from anyseek.cli.options import DEBUG
 from anyseek.cli.plan import plan
 from anyseek.cli.rerank import rerank
+from anyseek.cli.score import score
 from anyseek.cli.search import search
 from anyseek.cli.train import train
 
@@ -77,5 +79,5 @@ def main() -> None:
     """Find anything with anything: text, images, document pages and video."""
 
 
-for _command in (search, embed, rerank, plan, demo, doctor, bench, train, evaluate, merge, models, data):
+for _command in (search, embed, rerank, plan, demo, doctor, bench, train, evaluate, merge, models, data, mine, score):
     main.add_command(_command)

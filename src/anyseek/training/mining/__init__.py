@@ -1,0 +1,35 @@
+"""Hard negatives from an embedder's own similarities, and a reranker's scores to distil from.
+
+    data = Dataset.open("mine")
+    embedder = Known(Embedder.load("2b"), {"model": model_print(locate("2b", "embedding"))})
+    report = mine(data, Path("mined"), embedder, MineOptions(work=Path("work"), bounds=Bounds(positive=0.5)))
+
+Everything is encoded once, in shards that an interrupted run goes on with; similarities are exact and never all in
+memory.
+"""
+
+from anyseek.training.mining.reading import model_print
+from anyseek.training.mining.report import REPORT, SUSPECTS
+from anyseek.training.mining.rule import Bounds, Hit, Preference, Refined, prefer, refine
+from anyseek.training.mining.run import Known, MineOptions, mine
+from anyseek.training.mining.scoring import SCORING, score
+from anyseek.training.mining.shards import Shelf, Shelves
+
+__all__ = [
+    "REPORT",
+    "SCORING",
+    "SUSPECTS",
+    "Bounds",
+    "Hit",
+    "Known",
+    "MineOptions",
+    "Preference",
+    "Refined",
+    "Shelf",
+    "Shelves",
+    "mine",
+    "model_print",
+    "prefer",
+    "refine",
+    "score",
+]
