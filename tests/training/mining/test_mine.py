@@ -219,7 +219,7 @@ def test_the_print_of_a_model(tmp_path: Path) -> None:
 
 
 def test_the_bundled_model_on_the_world(tmp_path: Path) -> None:
-    """Pictures and notes, some true positives unmarked: they are suspects, or at least rarely hard negatives."""
+    """Pictures and notes by the bundled embedder: what is written is what the rule gives on the whole matrix."""
     write_world(tmp_path / "world", WorldOptions(size=12, seed=5, kinds=("scene", "note")))
     data = Dataset.open(tmp_path / "world")
     folder = locate("tiny", "embedding")
