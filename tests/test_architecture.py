@@ -47,7 +47,7 @@ FENCES = {
     "pyarrow": ("training/data/",),
     "safetensors": ("training/resume.py", "model/checkpoint.py", "model/adapter.py"),
     "click": ("cli/",),
-    "matplotlib": ("cli/drawing.py", "evaluation/tasks/plot.py"),
+    "matplotlib": ("evaluation/tasks/plot.py",),
     "rich": ("cli/",),
     "tqdm": ("engine/", "training/", "cli/"),
     "triton": ("ops/",),

@@ -2,24 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from anyseek.errors import DependencyError
+from anyseek.evaluation.tasks.plot import load_figure
 
-__all__ = ["draw_histograms", "draw_line", "load_figure"]
-
-
-def load_figure() -> Any:
-    """The class `Figure`, on which plots are drawn; called before the work whose result would be drawn.
-
-    Raises:
-        DependencyError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError("plots need matplotlib; install it with: pip install 'anyseek[plot]'") from error
-    return Figure
+__all__ = ["draw_histograms", "draw_line"]
 
 
 def draw_line(points: Sequence[tuple[float, float]], path: Path, *, across: str, up: str) -> None:

@@ -129,9 +129,10 @@ def _position(folders: list[Path], base: Path, how: dict[str, Any]) -> "Position
 
 def _sweep(folders: list[Path], how: dict[str, Any]) -> list[dict[str, float]]:
     """R@1 at points between two models."""
-    from anyseek.cli.drawing import draw_line, load_figure
+    from anyseek.cli.drawing import draw_line
     from anyseek.cli.probe import hit_rate
     from anyseek.engine import Embedder
+    from anyseek.evaluation.tasks.plot import load_figure
     from anyseek.training.merging import sweep
 
     if how["plot"] is not None:

@@ -150,8 +150,9 @@ def print_shelves(data: "Dataset", out: Path, shelves: "list[Shelf]", as_json: b
 
 def _run(data: "Dataset", out: Path, choice: ModelChoice, options: "MineOptions", plot: Path | None) -> dict[str, Any]:
     """Load the models, mine, and draw."""
-    from anyseek.cli.drawing import draw_histograms, load_figure
+    from anyseek.cli.drawing import draw_histograms
     from anyseek.cli.output import note
+    from anyseek.evaluation.tasks.plot import load_figure
     from anyseek.training.mining import Known
     from anyseek.training.mining import mine as run
 
