@@ -235,7 +235,7 @@ WISHES = (
     ("documents/d004.pdf", 1, "ja"),
     ("documents/d003", 1, "picture"),
     ("documents/d010.pdf", 2, "en"),
-    ("documents/d011.pdf", 2, "en"),
+    ("documents/scan3.jpg", 2, "en"),
     ("clips/v003", 2, "en"),
     ("clips/v008", 2, "en"),
     ("notes/n014", 2, "en"),
