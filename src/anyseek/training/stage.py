@@ -295,7 +295,8 @@ def _order(model: Reranker, dataset: Dataset) -> float:
 def _write_steps(views: Views, path: Path) -> None:
     """The learned sizes of quantisation steps, beside what else the file holds."""
     held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    held["steps"] = {name: float(step.step.detach()) for name, step in views.steps.items() if isinstance(step, LearnedStep)}
+    sizes = {name: step.step.detach() for name, step in views.steps.items() if isinstance(step, LearnedStep)}
+    held["steps"] = {name: float(size) for name, size in sizes.items()}
     path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 
 
