@@ -1,5 +1,9 @@
 """Fused kernels: the same numbers as single operations, and gradients too; the choice is made in one place."""
 
+import shutil
+import sysconfig
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +23,11 @@ def drawn(*shape: int, dtype: torch.dtype) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
 
 
+COMPILES = shutil.which("g++") is not None and (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
+compiles = pytest.mark.skipif(not COMPILES, reason="torch's compiler needs g++ and Python's headers on a CPU")
+
+
+@compiles
 @pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, EXACT), (torch.bfloat16, LOW)])
 def test_compiled_equals_eager(dtype: torch.dtype, close: float) -> None:
@@ -38,6 +47,7 @@ def test_compiled_equals_eager(dtype: torch.dtype, close: float) -> None:
             assert torch.allclose(got.float(), wanted.float(), atol=2 * close, rtol=close), name
 
 
+@compiles
 @pytest.mark.slow
 def test_whole_vectors_are_the_same() -> None:
     inputs = ["a red apple", {"text": "two dogs", "instruction": "Find pictures"}]
