@@ -40,7 +40,7 @@ from anyseek.model import (
 from anyseek.model.hub import OWN_FILE
 from anyseek.processing import Processor, Tokenizer
 from anyseek.search import Fusion
-from anyseek.training import Judged, StepReport, TrainOptions, contrastive, prototype_loss, train
+from anyseek.training import Relevance, StepReport, TrainOptions, contrastive, prototype_loss, train
 from recipes.found import Found, Reader
 from recipes.judging import ATTENTION, Judging, Part, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
@@ -210,7 +210,7 @@ def embedder(run: Run) -> None:
         if not batch.stage.contrast:
             return start
         queries, documents = vectors[: batch.queries], vectors[batch.queries :]
-        judged = Judged(
+        judged = Relevance(
             positive=torch.arange(len(queries)), own=torch.eye(*batch.answers.shape, dtype=bool), answers=batch.answers
         )
         contrast = contrastive(queries, documents, judged, temperature=TEMPERATURE, margin=None, symmetric=False)

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from anyseek.engine import Embedder
 from anyseek.items import Image, Item
-from anyseek.training import Judged, contrastive
+from anyseek.training import Relevance, contrastive
 from anyseek.training.caching import backward_in_pieces
 from anyseek.training.encoding import Laid, States, lay_out
 from tests.processing.conftest import picture
@@ -37,7 +37,7 @@ def laid(embedder: Embedder) -> list[Laid]:
 def loss(vectors: Tensor) -> Tensor:
     queries, documents = normalize(vectors.float(), dim=-1).chunk(2)
     own = torch.eye(len(queries), dtype=torch.bool)
-    judged = Judged(positive=torch.arange(len(queries)), own=own, answers=own)
+    judged = Relevance(positive=torch.arange(len(queries)), own=own, answers=own)
     return contrastive(queries, documents, judged, temperature=0.1)
 
 

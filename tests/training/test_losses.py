@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from anyseek.training import (
-    Judged,
+    Relevance,
     classification,
     contrastive,
     cosent,
@@ -27,7 +27,7 @@ def vectors(count: int, dim: int, seed: int) -> Tensor:
     return normalize(raw, dim=-1).requires_grad_()
 
 
-def judged(queries: int, negatives: int, seed: int = 2, graded: bool = False) -> Judged:
+def judged(queries: int, negatives: int, seed: int = 2, graded: bool = False) -> Relevance:
     """A batch of `queries` positives, then `negatives` for each; some documents answer other queries too."""
     drawn = torch.Generator().manual_seed(seed)
     documents = queries * (1 + negatives)
@@ -36,11 +36,11 @@ def judged(queries: int, negatives: int, seed: int = 2, graded: bool = False) ->
     answers = (torch.rand(queries, documents, generator=drawn) < 0.2) & ~own
     answers[torch.arange(queries), torch.arange(queries)] = True
     scores = torch.randn(queries, documents, dtype=torch.float64, generator=drawn) if graded else None
-    return Judged(positive=torch.arange(queries), own=own, answers=answers, scores=scores)
+    return Relevance(positive=torch.arange(queries), own=own, answers=answers, scores=scores)
 
 
 def slow_contrastive(
-    queries: Tensor, documents: Tensor, known: Judged, temperature: float, margin: float | None, symmetric: bool
+    queries: Tensor, documents: Tensor, known: Relevance, temperature: float, margin: float | None, symmetric: bool
 ) -> Tensor:
     """The formula as it is written: one query and one term at a time."""
     total = torch.zeros((), dtype=torch.float64)
@@ -64,7 +64,7 @@ def slow_contrastive(
     return total / len(queries)
 
 
-def slow_classification(queries: Tensor, documents: Tensor, known: Judged, temperature: float) -> Tensor:
+def slow_classification(queries: Tensor, documents: Tensor, known: Relevance, temperature: float) -> Tensor:
     """A softmax over the labels of each query."""
     total = torch.zeros((), dtype=torch.float64)
     for i in range(len(queries)):
@@ -75,7 +75,7 @@ def slow_classification(queries: Tensor, documents: Tensor, known: Judged, tempe
     return total / len(queries)
 
 
-def slow_cosent(queries: Tensor, documents: Tensor, known: Judged, temperature: float) -> Tensor:
+def slow_cosent(queries: Tensor, documents: Tensor, known: Relevance, temperature: float) -> Tensor:
     """Every pair of graded pairs."""
     assert known.scores is not None
     pairs = [(i, j) for i in range(len(queries)) for j in range(len(documents)) if known.own[i, j]]
@@ -87,7 +87,7 @@ def slow_cosent(queries: Tensor, documents: Tensor, known: Judged, temperature: 
     return torch.log(z)
 
 
-def slow_distillation(queries: Tensor, documents: Tensor, known: Judged, temperature: float) -> Tensor:
+def slow_distillation(queries: Tensor, documents: Tensor, known: Relevance, temperature: float) -> Tensor:
     """Cross-entropy of two softmaxes, one query at a time."""
     assert known.scores is not None
     total = torch.zeros((), dtype=torch.float64)
@@ -142,7 +142,7 @@ def test_each_part_of_the_contrastive_loss_counts() -> None:
 def test_equal_documents_are_no_negatives() -> None:
     """Two queries with the same document: neither that document nor the other query counts against them."""
     queries, document = vectors(2, 6, 0), vectors(1, 6, 1)
-    known = Judged(
+    known = Relevance(
         positive=torch.arange(2), own=torch.eye(2, dtype=torch.bool), answers=torch.ones(2, 2, dtype=torch.bool)
     )
     assert contrastive(queries, document.repeat(2, 1), known, temperature=0.1).item() == pytest.approx(0)
@@ -153,7 +153,7 @@ def test_the_margin_leaves_out_false_negatives() -> None:
     queries = torch.tensor([[1.0, 0.0]])
     near, far = math.acos(0.75), math.acos(0.5)
     positive = [math.cos(far), math.sin(far)]
-    known = Judged(
+    known = Relevance(
         positive=torch.zeros(1, dtype=torch.int64),
         own=torch.ones(1, 2, dtype=torch.bool),
         answers=torch.tensor([[True, False]]),

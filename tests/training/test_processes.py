@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.functional import normalize
 
-from anyseek.training import Judged, contrastive
+from anyseek.training import Relevance, contrastive
 from anyseek.training.optimiser import average_gradients
 from anyseek.training.processes import gather
 
@@ -24,7 +24,7 @@ def inputs() -> tuple[Tensor, Tensor]:
 
 def loss(queries: Tensor, documents: Tensor) -> Tensor:
     own = torch.eye(len(queries), dtype=torch.bool)
-    judged = Judged(positive=torch.arange(len(queries)), own=own, answers=own)
+    judged = Relevance(positive=torch.arange(len(queries)), own=own, answers=own)
     return contrastive(normalize(queries, dim=-1), normalize(documents, dim=-1), judged, temperature=0.1)
 
 

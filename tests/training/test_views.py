@@ -6,19 +6,19 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from anyseek.errors import ConfigError
-from anyseek.training import Judged, LearnedStep, Views, contrastive
+from anyseek.training import LearnedStep, Relevance, Views, contrastive
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
 
 
-def batch(queries: int) -> Judged:
+def batch(queries: int) -> Relevance:
     eye = torch.eye(queries, dtype=torch.bool)
-    return Judged(positive=torch.arange(queries), own=eye, answers=eye)
+    return Relevance(positive=torch.arange(queries), own=eye, answers=eye)
 
 
-def objective(queries: Tensor, documents: Tensor, judged: Judged) -> Tensor:
+def objective(queries: Tensor, documents: Tensor, judged: Relevance) -> Tensor:
     return contrastive(queries, documents, judged, temperature=0.1)
 
 

@@ -88,14 +88,14 @@ def probe_loss(probe: Probe, processor: "Processor", device: "torch.device") -> 
     from anyseek.batch import pack
     from anyseek.engine.embedder import QUERY_INSTRUCTION
     from anyseek.model import pooled_embedding
-    from anyseek.training import Judged, contrastive
+    from anyseek.training import Relevance, contrastive
 
     queries = [replace(item, instruction=item.instruction or QUERY_INSTRUCTION) for item in probe.queries]
     samples = [processor.produce(processor.prepare(item)) for item in (*queries, *probe.documents)]
     batch = pack(samples).to(device)
     positive = torch.tensor(probe.positive, device=device)
     answers = torch.nn.functional.one_hot(positive, len(probe.documents)).bool()
-    judged = Judged(positive=positive, own=answers, answers=answers)
+    judged = Relevance(positive=positive, own=answers, answers=answers)
 
     def loss_of(forward: "Forward") -> "Tensor":
         vectors = pooled_embedding(forward(batch, last=True))

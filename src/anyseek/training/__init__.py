@@ -2,8 +2,8 @@
 
 from anyseek.training.loop import StepReport, TrainOptions, train
 from anyseek.training.losses import (
-    Judged,
     Objective,
+    Relevance,
     classification,
     contrastive,
     cosent,
@@ -18,12 +18,12 @@ from anyseek.training.watching import Guard, Metrics
 
 __all__ = [
     "Guard",
-    "Judged",
     "Keeper",
     "LearnedStep",
     "MasterAdamW",
     "Metrics",
     "Objective",
+    "Relevance",
     "StepReport",
     "TrainOptions",
     "Views",

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 __all__ = [
-    "Judged",
     "Objective",
+    "Relevance",
     "classification",
     "contrastive",
     "cosent",
@@ -20,7 +20,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Relevance:
     """What is known of the documents of a batch.
 
     Attributes:
@@ -36,14 +36,14 @@ class Judged:
     scores: Tensor | None = None
 
 
-Objective = Callable[[Tensor, Tensor, Judged], Tensor]
+Objective = Callable[[Tensor, Tensor, Relevance], Tensor]
 """`(queries, dim)` and `(documents, dim)` of length 1, and what is known of them, to a scalar."""
 
 
 def contrastive(
     queries: Tensor,
     documents: Tensor,
-    judged: Judged,
+    judged: Relevance,
     *,
     temperature: float,
     margin: float | None = 0.1,
@@ -83,7 +83,7 @@ def contrastive(
     return functional.cross_entropy(torch.cat(logits, dim=1) / temperature, torch.zeros_like(rows))
 
 
-def classification(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+def classification(queries: Tensor, documents: Tensor, judged: Relevance, *, temperature: float) -> Tensor:
     """-mean log softmax of the right label among the query's own: other labels of the batch may be right too.
 
     The arguments are those of `contrastive`; documents are labels.
@@ -94,7 +94,7 @@ def classification(queries: Tensor, documents: Tensor, judged: Judged, *, temper
     return functional.cross_entropy(logits, judged.positive)
 
 
-def cosent(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+def cosent(queries: Tensor, documents: Tensor, judged: Relevance, *, temperature: float) -> Tensor:
     """log(1 + sum of exp((cos(m, n) - cos(i, j)) / t) over pairs of pairs where (i, j) has the higher grade) (Su 2022).
 
     The pairs are those of `judged.own`, their grades `judged.scores`.
@@ -106,7 +106,7 @@ def cosent(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: f
     return torch.cat([wrong, wrong.new_zeros(1)]).logsumexp(0)
 
 
-def distillation(queries: Tensor, documents: Tensor, judged: Judged, *, temperature: float) -> Tensor:
+def distillation(queries: Tensor, documents: Tensor, judged: Relevance, *, temperature: float) -> Tensor:
     """Cross-entropy between a teacher's softmax over a query's own documents and the embedder's.
 
     The arguments are those of `contrastive`; `judged.scores` are the teacher's log-odds, computed beforehand.

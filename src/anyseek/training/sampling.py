@@ -19,7 +19,7 @@ from anyseek.errors import ConfigError, InputError
 from anyseek.processing import Processor
 from anyseek.training.data import Dataset, Example
 from anyseek.training.encoding import Laid, lay_out
-from anyseek.training.losses import Judged
+from anyseek.training.losses import Relevance
 from anyseek.training.processes import gather, gather_counts
 
 __all__ = ["Batch", "Mixture", "Pairs", "Share", "Source"]
@@ -88,7 +88,7 @@ class Batch:
         """How many queries there are."""
         return len(self.answer_ids)
 
-    def judged(self) -> Judged:
+    def judged(self) -> Relevance:
         """What is known of the documents of all processes together, in the order of `gather`."""
         before = _before(gather_counts(self.queries))
         owner, ids, scores = (gather(one) for one in (self.owner + before, self.document_ids, self.scores))
@@ -99,7 +99,7 @@ class Batch:
         answers = (answers_by_id[:, :, None] == ids[None, None]).any(1)
         positive = own.int().argmax(1)
         known = scores.isfinite().any()
-        return Judged(
+        return Relevance(
             positive=positive,
             own=own,
             answers=answers,

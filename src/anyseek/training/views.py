@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anyseek.errors import ConfigError
-from anyseek.training.losses import Judged, Objective
+from anyseek.training.losses import Objective, Relevance
 
 __all__ = ["LearnedStep", "Views"]
 
@@ -71,7 +71,7 @@ class Views(nn.Module):
             assert isinstance(step, LearnedStep)
             step.start(vectors)
 
-    def forward(self, objective: Objective, queries: Tensor, documents: Tensor, judged: Judged) -> Tensor:
+    def forward(self, objective: Objective, queries: Tensor, documents: Tensor, judged: Relevance) -> Tensor:
         """Mean of the objective over all views.
 
         Args:
