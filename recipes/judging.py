@@ -6,6 +6,7 @@ layers what to know, nor the upper ones what to compare.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, distributed, nn
@@ -103,7 +104,7 @@ class Judging:
         text = self.model.language_model
         below = nn.ModuleList([text.embed_tokens, *text.layers[:-1], self.head, self.mark])
         looking = text.layers[-1].self_attn  # it finds the mark from the start, and must not lose it
-        learnt = [part for name, part in looking.named_children() if name in ("v_proj", "o_proj")]
+        learnt = [looking.v_proj, looking.o_proj]
         above = [text.layers[-1].mlp, text.layers[-1].input_layernorm, text.layers[-1].post_attention_layernorm]
         whole = nn.ModuleList([text.embed_tokens, *text.layers[:-1], *learnt, *above, text.norm, self.head])
         return (
@@ -134,11 +135,12 @@ class Judging:
     def know(self, batch: FoundBatch) -> Tensor:
         """What the embedder knows, in the prompt of the reranker."""
         self._judged(batch)
-        return self._vectors(batch) + self._marked(batch)
+        return self._vectors(batch) + self._found(batch, lambda states: self.mark(normed(states)))
 
     def judge(self, batch: FoundBatch) -> Tensor:
         """The truth, alone and beside the embedder's opinion, not forgetting what is known."""
-        logits, known_still, found_still = self._judged(batch), self._vectors(batch), self._looked_for(batch)
+        looks = partial(looks_for, self.model.language_model.layers[-1])
+        logits, known_still, found_still = self._judged(batch), self._vectors(batch), self._found(batch, looks)
         cosines = (batch.asked_vectors[:, None] * batch.shown_vectors.view(*logits.shape, -1)).sum(-1)
         beside = functional.cross_entropy(logits + BESIDE * cosines, torch.zeros(len(logits), dtype=torch.int64))
         self.watched |= {"known": known_still.item(), "found": found_still.item(), "beside": beside.item()}
@@ -171,15 +173,9 @@ class Judging:
         """`(tokens,)` false where a query has been read."""
         return torch.ones(len(self._states[1]), dtype=torch.bool).index_fill(0, batch.marks, False)
 
-    def _marked(self, batch: FoundBatch) -> Tensor:
-        """How badly a line tells the ends of the queries from all other tokens: the last layer must find them."""
-        before, own = (self.mark(normed(states)) for states in self._states)
-        return apart(own[batch.marks], torch.cat([before, own[self._unmarked(batch)]]))
-
-    def _looked_for(self, batch: FoundBatch) -> Tensor:
-        """The same of the line by which the last layer does find them."""
-        layer = self.model.language_model.layers[-1]
-        before, own = (looks_for(layer, states) for states in self._states)
+    def _found(self, batch: FoundBatch, tell: Callable[[Tensor], Tensor]) -> Tensor:
+        """How badly numbers of states `(tokens, hidden)` tell the ends of queries, which the last layer must find."""
+        before, own = map(tell, self._states)
         return apart(own[batch.marks], torch.cat([before, own[self._unmarked(batch)]]))
 
     def _judged(self, batch: FoundBatch) -> Tensor:

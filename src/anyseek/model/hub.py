@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyseek
 from anyseek.errors import CheckpointError, ConfigError
@@ -18,6 +18,7 @@ __all__ = [
     "bundled",
     "folder_of",
     "is_complete",
+    "keep_own",
     "locate",
     "on_disk",
     "released",
@@ -66,6 +67,13 @@ FAMILY = (
     Released(name="8b", kind="reranking", hub_id="Qwen/Qwen3-VL-Reranker-8B", parameters=8_767_123_696),
 )
 """The released checkpoints."""
+
+
+def keep_own(folder: Path, name: str, value: Any) -> None:
+    """Put a value into a folder's `OWN_FILE`, with whatever else that holds."""
+    path = folder / OWN_FILE
+    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(held | {name: value}, indent=2) + "\n", encoding="utf-8")
 
 
 def released(name: str, kind: Kind) -> Released | None:

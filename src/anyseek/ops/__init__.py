@@ -1,9 +1,10 @@
 """Numerical building blocks: attention with its backends, rotary positions, norms, products. Kernels live only here."""
 
-from anyseek.ops.attention import BACKENDS, attention, edges, resolve_backend
+from anyseek.ops.attention import BACKENDS, attention, resolve_backend
 from anyseek.ops.beside import Shared, attention_beside, reads_beside
 from anyseek.ops.kernels import KERNELS, Kernels, RMSNorm, WithKernels, resolve_kernels, use_kernels
 from anyseek.ops.linear import WEIGHTS, Float8Linear, Int8Linear, lay_side_by_side, project, quantized
+from anyseek.ops.padded import edges
 from anyseek.ops.rotary import apply_rotary, interleaved_rotary_tables, vision_rotary_tables
 
 __all__ = [

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from anyseek.errors import ConfigError, DependencyError
-from anyseek.ops.padded import attention_in_one, fills
+from anyseek.ops.padded import attention_in_one, edges, fills
 
-__all__ = ["BACKENDS", "attention", "edges", "resolve_backend", "runs_alike"]
+__all__ = ["BACKENDS", "attention", "resolve_backend", "runs_alike"]
 
 FILLED = 0.25
 """Share of the scores of sequences made equally long that must be real for one product to be worth it."""
@@ -159,13 +159,6 @@ def _matmul(causal: bool) -> Dense:
         return mixed
 
     return dense
-
-
-@functools.lru_cache(maxsize=1024)
-@torch.inference_mode(False)  # what is kept may serve training too
-def edges(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """`(sequences + 1,)` int64: where each packed sequence begins, and the end; kept, as a graph cannot copy it."""
-    return functional.pad(torch.tensor(lengths, device=device).cumsum(0), (1, 0))
 
 
 def _varlen(

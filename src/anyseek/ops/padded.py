@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["attention_in_one", "fills"]
+__all__ = ["attention_in_one", "edges", "fills"]
 
 Lengths = tuple[tuple[int, int], ...]
 """Queries and keys of each sequence; the queries are the last tokens."""
@@ -56,9 +57,16 @@ def _padding(lengths: Lengths, causal: bool, device: torch.device) -> tuple[Tens
     return queries.flatten(), keys.flatten(), own.flatten().nonzero()[:, 0], seen[:, None]
 
 
+@functools.lru_cache(maxsize=1024)
+@torch.inference_mode(False)  # what is kept may serve training too
+def edges(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """`(sequences + 1,)` int64: where each packed sequence begins, and the end; kept, as a graph cannot copy it."""
+    return functional.pad(torch.tensor(lengths, device=device).cumsum(0), (1, 0))
+
+
 def _places(lengths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """`(sequences, longest)`: places in the packed tokens, and whether they are real."""
-    counts = torch.tensor(lengths, device=device)
-    place = torch.arange(max(lengths), device=device)
-    real = place < counts[:, None]
-    return torch.where(real, (counts.cumsum(0) - counts)[:, None] + place, 0), real
+    starts, stops = edges(lengths, device)[:-1, None], edges(lengths, device)[1:, None]
+    place = starts + torch.arange(max(lengths), device=device)
+    real = place < stops
+    return torch.where(real, place, 0), real

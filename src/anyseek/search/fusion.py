@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyseek.errors import CheckpointError, ConfigError
-from anyseek.model.hub import OWN_FILE
+from anyseek.model.hub import OWN_FILE, keep_own
 
 __all__ = ["Fusion"]
 
@@ -88,6 +88,4 @@ class Fusion:
 
     def write(self, folder: Path) -> None:
         """Put it beside a reranker, with whatever else its `anyseek.json` holds."""
-        path = folder / OWN_FILE
-        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        path.write_text(json.dumps(kept | {"fusion": asdict(self)}, indent=2) + "\n", encoding="utf-8")
+        keep_own(folder, "fusion", asdict(self))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from anyseek.errors import TrainingError
 from anyseek.training.optimiser import MasterAdamW
+from anyseek.training.processes import place
 from anyseek.training.resume import Keeper, seed_step
 
 __all__ = ["StepReport", "TrainOptions", "train"]
@@ -82,7 +83,7 @@ def train(
         spike=options.spike,
     )
     begun = keeper.restore(optimiser) if keeper else 0
-    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    rank, _ = place()
     start = time.monotonic()
     for step, batch in enumerate(batches(begun), begun):
         elapsed = time.monotonic() - start

@@ -6,13 +6,18 @@ import torch
 from torch import Tensor, distributed
 from torch.autograd.function import Function
 
-__all__ = ["gather", "gather_counts", "join"]
+__all__ = ["gather", "gather_counts", "join", "place"]
 
 
 def join() -> None:
     """Meet the other processes that torchrun has started; nothing without it."""
     if distributed.is_torchelastic_launched() and not distributed.is_initialized():
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def place() -> tuple[int, int]:
+    """Number of this process, and how many there are."""
+    return (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -38,7 +43,7 @@ def gather_counts(count: int) -> list[int]:
 
 def _several() -> bool:
     """Whether there are other processes."""
-    return distributed.is_initialized() and distributed.get_world_size() > 1
+    return place()[1] > 1
 
 
 class _Gathered(Function):

@@ -20,7 +20,7 @@ from anyseek.processing import Processor
 from anyseek.training.data import Dataset, Example
 from anyseek.training.encoding import Laid, lay_out
 from anyseek.training.losses import Relevance
-from anyseek.training.processes import gather, gather_counts
+from anyseek.training.processes import gather, gather_counts, place
 
 __all__ = ["Batch", "Mixture", "Pairs", "Share", "Source"]
 
@@ -272,5 +272,5 @@ def _number(dataset: Dataset, key: str) -> int:
 
 def _before(counts: list[int]) -> int:
     """Rows of the processes before this one."""
-    rank = torch.distributed.get_rank() if len(counts) > 1 else 0
+    rank, _ = place()
     return sum(counts[:rank])

@@ -3,7 +3,6 @@
 mixture ─ batch ─> vectors or log-odds, in pieces ─> objective on all views ─> step ─> kept, told, guarded
 """
 
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,16 +18,16 @@ from tqdm import tqdm
 from anyseek.engine import Embedder, Reranker
 from anyseek.errors import ConfigError
 from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, yes_no_logit
-from anyseek.model.hub import OWN_FILE
+from anyseek.model.hub import keep_own
 from anyseek.training.caching import backward_in_pieces
 from anyseek.training.data import Dataset
 from anyseek.training.encoding import Laid, States
 from anyseek.training.loop import StepReport, TrainOptions, train
 from anyseek.training.losses import Objective, classification, contrastive, cosent, distillation, yes_no
-from anyseek.training.processes import gather
+from anyseek.training.processes import gather, place
 from anyseek.training.resume import Keeper
 from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
-from anyseek.training.views import LearnedStep, Views
+from anyseek.training.views import Views
 from anyseek.training.watching import Guard, Metrics
 
 __all__ = ["ObjectiveOptions", "Stage", "StageSource", "run_stage"]
@@ -140,7 +139,7 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
         InputError: a dataset cannot be read.
         TrainingError: the loss is not finite, or the model gets worse on the development set.
     """
-    rank, processes = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    rank, processes = place()
     load = Embedder.load if stage.kind == "embedder" else Reranker.load
     model = load(stage.model, dtype=stage.dtype, device=stage.device)
     learning = _learning(model.backbone, stage)
@@ -292,14 +291,6 @@ def _order(model: Reranker, dataset: Dataset) -> float:
     return float(np.mean(right))
 
 
-def _write_steps(views: Views, path: Path) -> None:
-    """The learned sizes of quantisation steps, beside what else the file holds."""
-    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    sizes = {name: step.step.detach() for name, step in views.steps.items() if isinstance(step, LearnedStep)}
-    held["steps"] = {name: float(size) for name, size in sizes.items()}
-    path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
-
-
 def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | None) -> Path:
     """The trained model as a folder."""
     merge_lora(model.backbone)
@@ -308,7 +299,7 @@ def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | 
         model.backbone.eval()
         model.save(folder)
         if views is not None and views.steps:
-            _write_steps(views, folder / OWN_FILE)
+            keep_own(folder, "steps", views.sizes())
     if distributed.is_initialized():
         distributed.barrier()
     return folder

@@ -71,6 +71,10 @@ class Views(nn.Module):
             assert isinstance(step, LearnedStep)
             step.start(vectors)
 
+    def sizes(self) -> dict[str, float]:
+        """The learned steps, by precision."""
+        return {name: float(step.get_parameter("step").detach()) for name, step in self.steps.items()}
+
     def forward(self, objective: Objective, queries: Tensor, documents: Tensor, judged: Relevance) -> Tensor:
         """Mean of the objective over all views.
 
