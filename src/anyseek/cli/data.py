@@ -12,6 +12,7 @@ from anyseek.cli.options import debug_option, json_option
 if TYPE_CHECKING:
     from anyseek.training.data import Problem, Statistics
     from anyseek.training.data.measures import Side, Spread
+    from anyseek.training.data.writer import Form
 
 __all__ = ["data"]
 
@@ -175,6 +176,7 @@ def export(format: str, folder: Path, target: Path) -> None:
 @click.option("--size", type=click.IntRange(min=1), default=100, show_default=True, help="Queries.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything.")
 @click.option("--kinds", default=",".join(KINDS), show_default=True, help="Of documents, with commas.")
+@click.option("--task", default=None, metavar="NAME", help="A task of `anyseek evaluate --list` instead of all kinds.")
 @click.option("--negatives", type=click.IntRange(min=0), default=2, show_default=True, help="Near misses per query.")
 @click.option(
     "--split",
@@ -185,12 +187,21 @@ def export(format: str, folder: Path, target: Path) -> None:
 )
 @parquet_option
 @debug_option
-def world(folder: Path, kinds: str, parquet: bool, **given: Any) -> None:
-    """Write a dataset of the procedural world into FOLDER: pictures, pages, charts, clips, notes, exact relevance."""
+def world(folder: Path, kinds: str, task: str | None, parquet: bool, **given: Any) -> None:
+    """Write a dataset of the procedural world into FOLDER: pictures, pages, charts, clips, notes, exact relevance.
+
+    With --task: what such a task is learnt from, be it classification, questions, grounding, moments or likeness.
+    """
     from anyseek.cli.output import note
     from anyseek.training.data import Dataset, WorldOptions, write_world
 
-    named = tuple(dict.fromkeys(kind.strip() for kind in kinds.split(",")))
-    write_world(folder, WorldOptions(kinds=named, form="parquet" if parquet else "jsonl", **given))
+    form: Form = "parquet" if parquet else "jsonl"
+    if task is not None:
+        from anyseek.evaluation.tasks import spec_named, write_task
+
+        write_task(folder, spec_named(task), given["size"], seed=given["seed"], split=given["split"], form=form)
+    else:
+        named = tuple(dict.fromkeys(kind.strip() for kind in kinds.split(",")))
+        write_world(folder, WorldOptions(kinds=named, form=form, **given))
     made = Dataset.open(folder)
     note(f"{len(made.queries)} queries and {len(made.corpus)} documents in {folder}")

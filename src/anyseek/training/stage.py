@@ -97,11 +97,13 @@ class Stage:
         dtype: of the model while it learns; masters are fp32.
         device: where.
         attention: backend.
+        kernels: what stands between the matrix products, one of `ops.KERNELS`.
         piece_tokens: tokens and merged patches of which the graph is held at once.
         checkpointing: whether layers are computed again for their gradients.
         keep_every: steps between states that a run can go on from.
         dev: dataset on which the model must not get worse (R@1 of an embedder, accuracy of a reranker); None for none.
         evaluate_every: steps between looks at it.
+        slack: how far the model may fall below its beginning there, for the noise of a small set.
         tensorboard: whether metrics go there too.
     """
 
@@ -116,11 +118,13 @@ class Stage:
     dtype: str = "bfloat16"
     device: str = "auto"
     attention: str = "auto"
+    kernels: str = "auto"
     piece_tokens: int = 16_384
     checkpointing: bool = False
     keep_every: int = 200
     dev: Path | None = None
     evaluate_every: int = 200
+    slack: float = 0.0
     tensorboard: bool = False
 
 
@@ -141,7 +145,7 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
     """
     rank, processes = place()
     load = Embedder.load if stage.kind == "embedder" else Reranker.load
-    model = load(stage.model, dtype=stage.dtype, device=stage.device)
+    model = load(stage.model, dtype=stage.dtype, device=stage.device, kernels=stage.kernels)
     learning = _learning(model.backbone, stage)
     sources = [
         Source(dataset=Dataset.open(one.folder), weight=one.weight, queries=one.queries, negatives=one.negatives)
@@ -155,7 +159,9 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
             tqdm(total=stage.training.steps, desc=stage.out.name, disable=rank > 0 or not show_progress_bar)
         )
         dev = Dataset.open(stage.dev) if stage.dev else None
-        guard = Guard(partial(_on_dev, model, dev), stage.out, stage.evaluate_every) if dev and rank == 0 else None
+        guard = None
+        if dev and rank == 0:
+            guard = Guard(partial(_on_dev, model, dev), stage.out, stage.evaluate_every, stage.slack)
 
         def after_step(report: StepReport) -> None:
             """Tell, and look at the development set now and then."""

@@ -8,7 +8,7 @@ from anyseek.world.asking import any_language, ask, ask_by_name, ask_by_picture,
 from anyseek.world.pairs import near_misses, sample_thing
 from anyseek.world.queries import KINDS, Query
 from anyseek.world.splits import Split, check_split
-from anyseek.world.things import Thing
+from anyseek.world.things import Fact, Thing
 
 __all__ = ["Corpus", "Plan", "build_corpus", "judge", "question"]
 
@@ -75,11 +75,18 @@ def build_corpus(seed: int, split: Split, plan: Plan = Plan()) -> Corpus:
 
 def judge(queries: Sequence[Query], things: Sequence[Thing]) -> dict[int, frozenset[int]]:
     """The indices of the relevant things, for the index of every query."""
-    facts = [(thing.kind, thing.facts()) for thing in things]
-    return {
-        index: frozenset(i for i, (kind, true) in enumerate(facts) if kind in query.kinds and query.needs <= true)
-        for index, query in enumerate(queries)
-    }
+    true_of: dict[Fact, set[int]] = {}
+    of_kind: dict[str, set[int]] = {}
+    for place, thing in enumerate(things):
+        of_kind.setdefault(thing.kind, set()).add(place)
+        for fact in thing.facts():
+            true_of.setdefault(fact, set()).add(place)
+    nothing: set[int] = set()
+    found = {}
+    for index, query in enumerate(queries):
+        wanted = nothing.union(*(of_kind.get(kind, nothing) for kind in query.kinds))
+        found[index] = frozenset(wanted.intersection(*(true_of.get(need, nothing) for need in query.needs)))
+    return found
 
 
 def _ask_and_fill(

@@ -6,13 +6,14 @@ for line in by_category(result.tasks):
     line.label, line.estimates(), line.gains()
 """
 
-from anyseek.evaluation.tasks.catalogue import QUERIES, SEED, SPECS, choose, make
+from anyseek.evaluation.tasks.catalogue import QUERIES, SEED, SPECS, choose, make, spec_named
 from anyseek.evaluation.tasks.folder import Own, own_task
 from anyseek.evaluation.tasks.intervals import Estimate, Sampled
 from anyseek.evaluation.tasks.making import Spec
 from anyseek.evaluation.tasks.run import RunOptions, TaskResult, run, run_all
 from anyseek.evaluation.tasks.summary import Line, Result, by_category, by_query, by_task, by_width, compare
 from anyseek.evaluation.tasks.task import Measure, Query, Ranking, Task
+from anyseek.evaluation.tasks.written import write_task
 
 __all__ = [
     "QUERIES",
@@ -40,4 +41,6 @@ __all__ = [
     "own_task",
     "run",
     "run_all",
+    "spec_named",
+    "write_task",
 ]

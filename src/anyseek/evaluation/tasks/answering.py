@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 
-from anyseek.evaluation.tasks.making import Made, is_seen, splits, text_item, written_language
+from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item, written_language
 from anyseek.evaluation.tasks.task import Pool, Query
 from anyseek.world import Question, Split, ask_about, sample_thing
 from anyseek.world.asking import any_language
@@ -15,7 +15,7 @@ LABELS = 20
 """Names to choose from; fewer colours and motions are there."""
 
 
-def classification(kind: str, topic: str) -> Callable[[random.Random, int], Made]:
+def classification(kind: str, topic: str) -> Callable[[random.Random, Shares], Made]:
     """A thing with one object, and labels: the maker of a task.
 
     Args:
@@ -29,10 +29,10 @@ def classification(kind: str, topic: str) -> Callable[[random.Random, int], Made
         language = any_language(rng) if topic == "name" else written_language(rng)
         return ask_about(thing, rng, split, topic, language, LABELS)
 
-    return lambda rng, queries: _made(rng, queries, one)
+    return lambda rng, shares: _made(rng, shares, one)
 
 
-def questions(kind: str) -> Callable[[random.Random, int], Made]:
+def questions(kind: str) -> Callable[[random.Random, Shares], Made]:
     """A thing with a question in words, and answers: the maker of a task.
 
     Args:
@@ -43,15 +43,15 @@ def questions(kind: str) -> Callable[[random.Random, int], Made]:
         """One query, or None where nothing fits."""
         return ask_about(sample_thing(kind, rng, split), rng, split, language=written_language(rng))
 
-    return lambda rng, queries: _made(rng, queries, one)
+    return lambda rng, shares: _made(rng, shares, one)
 
 
-def _made(rng: random.Random, queries: int, one: Callable[[random.Random, Split], Question | None]) -> Made:
+def _made(rng: random.Random, shares: Shares, one: Callable[[random.Random, Split], Question | None]) -> Made:
     """So many questions, their answers gathered."""
     pool = Pool()
     found: list[Query] = []
     asked: list[Question] = []
-    for split, count in splits(queries):
+    for split, count in shares:
         drawn = (one(rng, split) for _ in itertools.count())
         for question in itertools.islice((question for question in drawn if question is not None), count):
             asked.append(question)

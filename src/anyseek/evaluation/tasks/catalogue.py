@@ -6,12 +6,12 @@ from anyseek.errors import ConfigError
 from anyseek.evaluation.tasks.answering import classification, questions
 from anyseek.evaluation.tasks.comparing import likeness
 from anyseek.evaluation.tasks.finding import across_languages, descriptions, retrieval
-from anyseek.evaluation.tasks.making import Spec, build
+from anyseek.evaluation.tasks.making import Spec, build, held_out
 from anyseek.evaluation.tasks.pointing import grounding, moments
 from anyseek.evaluation.tasks.task import Task
 from anyseek.world import INSTRUCTIONS
 
-__all__ = ["MODALITIES", "QUERIES", "SEED", "SPECS", "SUITE", "choose", "make"]
+__all__ = ["MODALITIES", "QUERIES", "SEED", "SPECS", "SUITE", "choose", "make", "spec_named"]
 
 QUERIES, SEED = 30, 99
 
@@ -197,6 +197,17 @@ def choose(wanted: Sequence[str] = ()) -> tuple[Spec, ...]:
     return tuple(spec for spec in _LISTED if not wanted or spec.name in chosen)
 
 
+def spec_named(name: str) -> Spec:
+    """A task by its name.
+
+    Raises:
+        ConfigError: nothing has it.
+    """
+    if name not in SPECS:
+        raise ConfigError(f"no task {name!r}; there are {', '.join(SPECS)}")
+    return SPECS[name]
+
+
 def _names(spec: Spec) -> set[str]:
     """What a task can be chosen by."""
     return {spec.name, spec.category, *(one for one, categories in MODALITIES.items() if spec.category in categories)}
@@ -205,4 +216,4 @@ def _names(spec: Spec) -> set[str]:
 def make(specs: Sequence[Spec], seed: int = SEED, queries: int = QUERIES) -> Iterator[Task]:
     """The tasks themselves, one at a time, so that no two need be in memory together."""
     for spec in specs:
-        yield build(spec, seed, queries)
+        yield build(spec, seed, held_out(queries))

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from anyseek.evaluation.tasks.making import Made, is_seen, splits, text_item
+from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item
 from anyseek.evaluation.tasks.task import Query
 from anyseek.items import Item
 from anyseek.world import Thing, sample_likeness
@@ -11,7 +11,7 @@ from anyseek.world import Thing, sample_likeness
 __all__ = ["likeness"]
 
 
-def likeness(instruction: str, language: str | None) -> Callable[[random.Random, int], Made]:
+def likeness(instruction: str, language: str | None) -> Callable[[random.Random, Shares], Made]:
     """Two notes and the share of what they say that both say: the maker of a task.
 
     Args:
@@ -19,12 +19,12 @@ def likeness(instruction: str, language: str | None) -> Callable[[random.Random,
         language: of both; None lets each have its own.
     """
 
-    def make(rng: random.Random, queries: int) -> Made:
+    def make(rng: random.Random, shares: Shares) -> Made:
         """Each query has one candidate, its other half."""
         documents: list[Item] = []
         found: list[Query] = []
         shown: list[Thing] = []
-        for split, count in splits(queries):
+        for split, count in shares:
             for _ in range(count):
                 pair = sample_likeness(rng, split, language)
                 shown += [pair.first, pair.second]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from anyseek import world
-from anyseek.evaluation.tasks.making import Made, is_seen, splits, text_item, written_language
+from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item, written_language
 from anyseek.evaluation.tasks.task import Pool, Query
 from anyseek.items import Item
 from anyseek.world import Plan, Split, Thing, ask, build_corpus, judge, near_misses, sample_thing
@@ -21,7 +21,7 @@ Asked = Sequence[tuple[world.Query, Split]]
 
 def retrieval(
     kind: str, levels: tuple[float, float, float] = (0, 1, 1), pictures: float = 0.0
-) -> Callable[[random.Random, int], Made]:
+) -> Callable[[random.Random, Shares], Made]:
     """Words, or a picture with words, that look for things of a kind: the maker of a task.
 
     Args:
@@ -30,11 +30,11 @@ def retrieval(
         pictures: share of queries with a picture, see `world.Plan`.
     """
 
-    def make(rng: random.Random, queries: int) -> Made:
+    def make(rng: random.Random, shares: Shares) -> Made:
         """Both splits' corpora as one; equal queries count once."""
         asked: list[tuple[world.Query, Split]] = []
         things: list[Thing] = []
-        for split, count in splits(queries):
+        for split, count in shares:
             plan = Plan(sizes={kind: PER_QUERY * count}, queries=count, levels=levels, pictures=pictures)
             corpus = build_corpus(rng.getrandbits(32), split, plan)
             asked += [(query, split) for query in corpus.queries]
@@ -44,14 +44,14 @@ def retrieval(
     return make
 
 
-def across_languages(kind: str) -> Callable[[random.Random, int], Made]:
+def across_languages(kind: str) -> Callable[[random.Random, Shares], Made]:
     """Words that look for a page or chart written in another language: the maker of a task."""
 
-    def make(rng: random.Random, queries: int) -> Made:
+    def make(rng: random.Random, shares: Shares) -> Made:
         """For each query its page, two near misses and another page."""
         asked: dict[world.Query, Split] = {}
         things: list[Thing] = []
-        for split, count in splits(queries):
+        for split, count in shares:
             for _ in range(count):
                 level = rng.choice((2, 3))
                 page = sample_thing(kind, rng, split)
@@ -79,15 +79,15 @@ def _found(asked: Asked, things: list[Thing], rng: random.Random) -> Made:
     return Made(queries, [thing.item() for thing in things], things)
 
 
-def descriptions(kind: str) -> Callable[[random.Random, int], Made]:
+def descriptions(kind: str) -> Callable[[random.Random, Shares], Made]:
     """A thing that looks for the words that describe it, among those for others and for near misses: a maker."""
 
-    def make(rng: random.Random, queries: int) -> Made:
+    def make(rng: random.Random, shares: Shares) -> Made:
         """Half of the captions belong to no query on purpose."""
         shown: list[tuple[Thing, Split]] = []
         captions: list[world.Query] = []
         others: list[Thing] = []
-        for split, count in splits(queries):
+        for split, count in shares:
             for _ in range(count):
                 level, language = rng.choice((2, 3)), written_language(rng)
                 thing = sample_thing(kind, rng, split)

@@ -1,7 +1,7 @@
 """What the makers of tasks share: a task's description, how queries spread over the held-out splits, languages."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from anyseek.errors import ConfigError
@@ -10,7 +10,10 @@ from anyseek.items import Item, Text
 from anyseek.world import Split, Thing
 from anyseek.world.words import WRITTEN
 
-__all__ = ["Made", "Spec", "build", "is_seen", "splits", "text_item", "written_language"]
+__all__ = ["Made", "Shares", "Spec", "build", "held_out", "is_seen", "text_item", "written_language"]
+
+Shares = Sequence[tuple[Split, int]]
+"""How many queries come from each split."""
 
 UNSEEN = 3
 """One query in so many has objects that training never shows; the others have new compositions of known objects."""
@@ -34,25 +37,19 @@ class Spec:
         category: of the tables.
         instruction: of its queries.
         measure: name of it.
-        make: from a source of randomness and a number of queries.
+        make: from a source of randomness and how many queries come from which split.
     """
 
     name: str
     category: str
     instruction: str
     measure: str
-    make: Callable[[random.Random, int], Made]
+    make: Callable[[random.Random, Shares], Made]
 
 
-def build(spec: Spec, seed: int, queries: int) -> Task:
-    """Make a task; the same for the same spec, seed and number of queries, whatever else is made.
-
-    Raises:
-        ConfigError: fewer queries than splits, so that one would be left out.
-    """
-    if queries < UNSEEN:
-        raise ConfigError(f"a task has {UNSEEN} queries or more (got {queries})")
-    made = spec.make(random.Random(f"{spec.name} {seed}"), queries)
+def build(spec: Spec, seed: int, shares: Shares) -> Task:
+    """Make a task; the same for the same spec, seed and shares, whatever else is made."""
+    made = spec.make(random.Random(f"{spec.name} {seed}"), shares)
     return Task(
         name=spec.name,
         category=spec.category,
@@ -65,11 +62,16 @@ def build(spec: Spec, seed: int, queries: int) -> Task:
     )
 
 
-def splits(queries: int) -> Iterator[tuple[Split, int]]:
-    """How many queries come from each held-out split."""
+def held_out(queries: int) -> Shares:
+    """So many queries from what training never shows.
+
+    Raises:
+        ConfigError: fewer queries than splits, so that one would be left out.
+    """
+    if queries < UNSEEN:
+        raise ConfigError(f"a task has {UNSEEN} queries or more (got {queries})")
     unseen = queries // UNSEEN
-    yield "composition", queries - unseen
-    yield "object", unseen
+    return ("composition", queries - unseen), ("object", unseen)
 
 
 def is_seen(split: Split) -> bool:

@@ -2,7 +2,7 @@
 
 import random
 
-from anyseek.evaluation.tasks.making import Made, is_seen, splits
+from anyseek.evaluation.tasks.making import Made, Shares, is_seen
 from anyseek.evaluation.tasks.task import Pool, Query
 from anyseek.items import Item
 from anyseek.world import Region, Scene, Split, Thing, point_at, regions, sample_moment, sample_thing
@@ -13,7 +13,7 @@ __all__ = ["grounding", "moments"]
 REGIONS, SHOTS = 10, 4
 
 
-def grounding(rng: random.Random, queries: int) -> Made:
+def grounding(rng: random.Random, shares: Shares) -> Made:
     """A picture with words that point into it; its own parts are candidates, and parts of the task's other pictures.
 
     Parts of other pictures show objects that this one does not, so that none of them can be what is meant.
@@ -21,7 +21,7 @@ def grounding(rng: random.Random, queries: int) -> Made:
     pool = Pool()
     found: list[Query] = []
     shown: list[Thing] = []
-    for split, count in splits(queries):
+    for split, count in shares:
         scenes = [_crowd(rng, split) for _ in range(count)]
         parts = [(part, pool.add(part.item())) for scene in scenes for part in regions(scene)]
         shown += scenes
@@ -57,12 +57,12 @@ def _candidates(scene: Scene, parts: list[tuple[Region, int]], rng: random.Rando
     return rng.sample(chosen, len(chosen))
 
 
-def moments(rng: random.Random, queries: int) -> Made:
+def moments(rng: random.Random, shares: Shares) -> Made:
     """A film with words for what happens in it; its shots are the candidates."""
     documents: list[Item] = []
     found: list[Query] = []
     shown: list[Thing] = []
-    for split, count in splits(queries):
+    for split, count in shares:
         for _ in range(count):
             moment = sample_moment(rng, split, SHOTS)
             first = len(documents)
