@@ -1,6 +1,8 @@
 """`anyseek data`: what is printed where, and exit codes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,16 @@ def test_show(run: Run, folder: Path) -> None:
     assert answer["documents"]["shapes"] == {"image": 1, "text": 1}
     assert answer["scores"]["mean"] == 0.375
     assert answer["about"]["task"] == "retrieval"
+
+
+def test_show_loads_no_torch(folder: Path) -> None:
+    code = (
+        "import sys; from anyseek.cli.main import main\n"
+        f"try: main(['data', 'show', {str(folder)!r}], prog_name='anyseek')\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fruit: retrieval") and done.stdout.splitlines()[-1] == "False"
 
 
 def test_check(run: Run, folder: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["data"]
 
-# The names as of `training.data`, which loads torch; a test holds them together.
+# The names as of `training.data`, which takes a second to load; a test holds them together.
 TASKS = ("retrieval", "classification", "sts", "qa", "moment_retrieval", "reranking")
 READ = ("beir", "flagembedding", "ms-swift", "sentence-transformers", "tevatron", "vlm2vec")
 WRITTEN = ("beir", "flagembedding", "ms-swift", "sentence-transformers")

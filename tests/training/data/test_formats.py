@@ -5,7 +5,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -548,9 +548,9 @@ def test_base64_is_no_path(tmp_path: Path, red: Path) -> None:
         import_dataset("sentence-transformers", jsonl(tmp_path / "a.jsonl", rows), tmp_path / "out", About(name="x"))
 
 
-def test_tasks_are_those_of_the_command_line() -> None:
+def test_choices_are_those_of_the_command_line() -> None:
     from anyseek.cli import data
-    from anyseek.world import KINDS
+    from anyseek.world import KINDS, Split
 
-    assert (TASKS, KINDS, tuple(FORMATS)) == (data.TASKS, data.KINDS, data.READ)
+    assert (TASKS, KINDS, get_args(Split), tuple(FORMATS)) == (data.TASKS, data.KINDS, data.SPLITS, data.READ)
     assert tuple(name for name, one in FORMATS.items() if one.write) == data.WRITTEN
