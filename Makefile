@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench train-tiny world-assets samples clean
+.PHONY: help demo test check format bench train-base world-assets samples clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -48,11 +48,11 @@ bench: $(VENV)/.stamp-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
 	$(BIN)/anyseek bench
 
-train-tiny: $(VENV)/.stamp-base
-	$(BIN)/python -m recipes.tiny embedder runs/tiny
-	$(BIN)/python -m recipes.tiny reranker runs/tiny --minutes 110 --steps 4000 --size 8
-	$(BIN)/python -m recipes.tiny fuse runs/tiny
-	$(BIN)/python -m recipes.tiny export runs/tiny
+train-base: $(VENV)/.stamp-base
+	$(BIN)/python -m recipes.base embedder runs/base
+	$(BIN)/python -m recipes.base reranker runs/base --minutes 110 --steps 4000 --size 8
+	$(BIN)/python -m recipes.base fuse runs/base
+	$(BIN)/python -m recipes.base export runs/base
 
 world-assets: $(VENV)/.stamp-test
 	$(BIN)/python scripts/build_world_assets.py

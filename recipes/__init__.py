@@ -1,1 +1,1 @@
-"""Training runs, one Python function each: `python -m recipes.tiny --help`."""
+"""Training runs, one Python function each: `anyseek train recipes.captions:stage`."""

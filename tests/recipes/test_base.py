@@ -18,7 +18,7 @@ from anyseek.engine.runtime import LoadOptions, load_processor
 from anyseek.items import Item
 from anyseek.model import load_backbone
 from anyseek.search import Fusion
-from recipes import judging, streams, tiny
+from recipes import base, judging, streams
 from recipes.found import Found, Reader
 
 FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
@@ -27,14 +27,14 @@ FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note":
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pair trained for a few steps of each stage."""
-    folder = tmp_path_factory.mktemp("tiny")
-    short = tiny.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
-    tiny.embedder(short)
+    folder = tmp_path_factory.mktemp("base")
+    short = base.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
+    base.embedder(short)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny, "COLLECTION", FEW)
-        patch.setattr(tiny, "LOOKED_AT", 3)
-        tiny.reranker(replace(short, steps=3, minutes=0.2))
-    tiny.fuse(short, queries=4, candidates=4)
+        patch.setattr(base, "COLLECTION", FEW)
+        patch.setattr(base, "LOOKED_AT", 3)
+        base.reranker(replace(short, steps=3, minutes=0.2))
+    base.fuse(short, queries=4, candidates=4)
     return folder
 
 
@@ -63,7 +63,7 @@ def test_a_head_that_settles_reads_what_is_there(run: Path, reader: Reader) -> N
     model = load_backbone(run / "reranker", dtype=torch.bfloat16, device="cpu")
     found = Found(reader, FEW, seed=9)
     course = judging.Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
-    span = tiny.Run(folder=Path(), minutes=1, steps=10, size=3)
+    span = base.Run(folder=Path(), minutes=1, steps=10, size=3)
     batches = list(itertools.islice(found.batches(judging.ALL, span, 4), 6))
     with torch.no_grad():
         before = float(course.know(batches[0]))
@@ -73,7 +73,7 @@ def test_a_head_that_settles_reads_what_is_there(run: Path, reader: Reader) -> N
 
 def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Path) -> None:
     """Exported, it fits the repository, and gives vectors and scores."""
-    tiny.export(tiny.Run(folder=run, minutes=1, steps=1), tmp_path)
+    base.export(base.Run(folder=run, minutes=1, steps=1), tmp_path)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 40 * 10**6
     assert max(file.stat().st_size for file in files) <= 16 * 10**6
@@ -87,10 +87,10 @@ def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Pat
 
 def test_the_fusion_is_fitted_and_exported(run: Path, tmp_path: Path) -> None:
     """Beside the limits, and where search looks for it."""
-    tiny.export(tiny.Run(folder=run, minutes=1, steps=1), tmp_path)
+    base.export(base.Run(folder=run, minutes=1, steps=1), tmp_path)
     folder = tmp_path / "anyseek-tiny-reranker"
     assert Fusion.beside(folder) == Fusion.beside(run / "reranker") != Fusion()
-    assert json.loads((folder / "anyseek.json").read_text())["limits"] == tiny.LIMITS
+    assert json.loads((folder / "anyseek.json").read_text())["limits"] == base.LIMITS
 
 
 def test_the_rerankers_tokenizer_appends_nothing(run: Path) -> None:
@@ -102,8 +102,8 @@ def test_the_rerankers_tokenizer_appends_nothing(run: Path) -> None:
 def test_batches_say_exactly_what_is_relevant(run: Path) -> None:
     """The mask is the world's relevance, and labels of judged pairs hold both answers."""
     processor = Embedder.load(run / "embedder").processor
-    miniature = tiny.Run(folder=run, minutes=1, steps=10, size=8)
-    batch = next(iter(streams.Contrastive(processor, tiny.EMBEDDER_STAGES[-1:], miniature, seed=3)))
+    miniature = base.Run(folder=run, minutes=1, steps=10, size=8)
+    batch = next(iter(streams.Contrastive(processor, base.EMBEDDER_STAGES[-1:], miniature, seed=3)))
     assert batch.answers.shape == (batch.queries, len(batch.packed.lengths) - batch.queries)
     assert batch.answers.diagonal().all() and not batch.answers.all()
 
@@ -119,7 +119,7 @@ def reader(run: Path) -> Reader:
 def test_of_a_querys_documents_the_first_answers_and_the_others_do_not(reader: Reader, lesson: int) -> None:
     """Of every kind; and the embedder's vectors stand beside them."""
     found = Found(reader, FEW, seed=3)
-    miniature = tiny.Run(folder=Path(), minutes=1, steps=10, size=4)
+    miniature = base.Run(folder=Path(), minutes=1, steps=10, size=4)
     for batch in itertools.islice(found.batches(judging.ALL if lesson == 0 else judging.HARD, miniature, 4), 12):
         assert len(batch.documents.lengths) == 4 * len(batch.queries.lengths) == 4 * len(batch.asked)
         for query, shown in zip(batch.asked, zip(*[iter(batch.shown)] * 4, strict=True), strict=True):
@@ -174,8 +174,8 @@ def test_training_never_draws_what_is_held_out() -> None:
 
 def test_a_continued_run_keeps_its_tokenizer(run: Path, tmp_path: Path) -> None:
     """Its ids are rows of the weights: it is copied, not learnt anew from other texts."""
-    more = tiny.Run(folder=tmp_path, minutes=10, steps=7, size=8, workers=0, texts=50, start=run / "embedder", first=6)
-    tiny.embedder(more)
+    more = base.Run(folder=tmp_path, minutes=10, steps=7, size=8, workers=0, texts=50, start=run / "embedder", first=6)
+    base.embedder(more)
     names = [folder / "embedder" / "tokenizer.json" for folder in (run, tmp_path)]
     assert names[0].read_bytes() == names[1].read_bytes()
     assert len((tmp_path / "embedder" / "log.jsonl").read_text().splitlines()) == 1
