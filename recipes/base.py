@@ -1,13 +1,14 @@
-"""The bundled pair `anyseek-tiny`: embedder and reranker in the true architecture, trained from scratch on the world.
+"""The base of the bundled pair `anyseek-tiny`: embedder and reranker in the true architecture, from random weights.
 
-    python -m recipes.tiny embedder runs/tiny --minutes 150 --steps 3600
-    python -m recipes.tiny reranker runs/tiny --minutes 110 --steps 4000 --size 8
-    python -m recipes.tiny fuse runs/tiny
-    python -m recipes.tiny export runs/tiny
+    python -m recipes.base embedder runs/base --minutes 150 --steps 3600
+    python -m recipes.base reranker runs/base --minutes 110 --steps 4000 --size 8
+    python -m recipes.base fuse runs/base
+    python -m recipes.base export runs/base
 
-Over two processes, gradients averaged: `torchrun --nproc-per-node 2 -m recipes.tiny ...`.
+Over two processes, gradients averaged: `torchrun --nproc-per-node 2 -m recipes.base ...`.
 
-It runs on a CPU in bf16: about 30 pairs a second on one core of a 2024 server processor with AMX.
+Both learn from the world alone, and `recipes.tiny` goes on from them. It runs on a CPU in bf16: about 30 pairs a second
+on one core of a 2024 server processor with AMX.
 """
 
 import argparse
@@ -19,28 +20,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from anyseek import world
 from anyseek.batch import pack
-from anyseek.engine import Embedder, Reranker
 from anyseek.engine.runtime import LoadOptions, load_processor
 from anyseek.items import Item, Text
 from anyseek.model import (
     Backbone,
     ModelConfig,
     copy_tokenizer,
-    hub,
     load_backbone,
     pooled_embedding,
     save_checkpoint,
 )
 from anyseek.model.hub import OWN_FILE
 from anyseek.processing import Processor, Tokenizer
-from anyseek.search import Fusion
 from anyseek.training import Relevance, StepReport, TrainOptions, contrastive, prototype_loss, train
+from recipes.bundling import bundle, fuse
 from recipes.found import Found, Reader
 from recipes.judging import ATTENTION, Judging, Part, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
@@ -99,9 +96,6 @@ COLLECTION = {"portrait": 500, "scene": 3000, "page": 1800, "chart": 600, "clip"
 """Documents that each process reads once and then judges."""
 LOOKED_AT = 100
 """Batches from which what is known is told."""
-
-FUSED = ({"scene": 120}, {"page": 80, "chart": 40}, {"clip": 80}, {"note": 60})
-"""Corpora of the training split on which the fusion is fitted."""
 
 
 def config(tokenizer: Tokenizer) -> ModelConfig:
@@ -285,32 +279,6 @@ def reranker(run: Run) -> None:
     learn(judge)
 
 
-def fuse(run: Run, queries: int = 120, candidates: int = 10) -> None:
-    """Fit how the reranker's opinion and the cosine become one probability, on candidates from the training split."""
-    finder, judge = Embedder.load(run.folder / "embedder"), Reranker.load(run.folder / "reranker")
-    log_odds, cosines, labels = [], [], []
-    for kinds in FUSED:
-        corpus = world.build_corpus(run.seed + 7, "train", world.Plan(sizes=kinds, queries=queries))
-        documents = [thing.item() for thing in corpus.things]
-        asked = [query.item() for query in corpus.queries]
-        similarity = finder.similarity(finder.encode(asked), finder.encode(documents))
-        for number, query in enumerate(asked):
-            best = [int(place) for place in np.argsort(-similarity[number], kind="stable")[:candidates]]
-            log_odds.append(judge.predict([(query, documents[place]) for place in best], activation="none"))
-            cosines.append(similarity[number][best])
-            labels.append(np.isin(best, list(corpus.relevance[number])))
-    fusion = Fusion.fit(*(np.concatenate(each) for each in (log_odds, cosines, labels)))
-    fusion.write(run.folder / "reranker")
-
-
-def export(run: Run, models: Path = Path("models")) -> None:
-    """Write what has been trained as the package bundles it: bf16, shards of at most 16 MB, loadable elsewhere too."""
-    options = {"dtype": "bfloat16", "shard_bytes": 16 * 10**6}
-    Embedder.load(run.folder / "embedder").save(models / hub.TINY["embedding"], **options)
-    if (run.folder / "reranker").is_dir():
-        Reranker.load(run.folder / "reranker").save(models / hub.TINY["reranking"], **options)
-
-
 def _is_first() -> bool:
     """True in the process that writes files."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
@@ -381,7 +349,12 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
     (target / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
 
 
-STAGES = {"embedder": embedder, "reranker": reranker, "fuse": fuse, "export": export}
+STAGES: dict[str, Callable[[Run], object]] = {
+    "embedder": embedder,
+    "reranker": reranker,
+    "fuse": lambda run: fuse(run.folder / "embedder", run.folder / "reranker"),
+    "export": lambda run: bundle(run.folder / "embedder", run.folder / "reranker"),
+}
 
 
 def main() -> None:

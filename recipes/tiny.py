@@ -1,35 +1,30 @@
-"""The bundled family `anyseek-tiny`, trained as the report trains its own (arXiv 2601.04720), on the procedural world.
+"""The bundled family `anyseek-tiny`, trained on the procedural world as the report trains its own (arXiv 2601.04720).
 
-    base ─ s0 ─ mined ─┬─ s1 ───────────┬─ s2 ─┐
-                       └─ reranker ─ scored    │
-                            s1 ────────────────┴─ s3, merged
+    base ─┬─ s0 ─┬─ mined ─┬─ s1 ─────────────┬─ s2 ─┐
+          │      │         │                  │      ├─ s3, merged
+          └─ reader ───────┴─ reranker ─ scored      │
+                           └─ s1 ────────────────────┘
 
-    python -m recipes.tiny                 all of it, into runs/tiny; what was stopped goes on
-    python -m recipes.tiny --smoke         the same with a handful of queries and three steps a stage
+    python -m recipes.family               all of it, into runs/tiny; what was stopped goes on
     anyseek train recipes.tiny:s1 --set training.steps=100
 
-Every step is a command of anyseek, and is printed before it runs. The base is the pair that the package bundles unless
-`--base` names another one; `recipes.base` makes one from random weights. Relevance in the world is exact: positives are
-not refined (t+ = -1), negatives may look more like the query than the answer does (delta- = 0.2), and the contrastive
-objective masks what is known to answer instead of what looks as if it did (margin off).
+The base is the pair that the package bundles;
+`recipes.base` makes one from random weights. Relevance in the world is exact: positives are not refined (t+ = -1),
+negatives may look more like the query than the answer does (delta- = 0.2), and the contrastive objective masks what is
+known to answer instead of what looks as if it did (margin off).
 """
 
-import argparse
-import json
-import os
-import shlex
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anyseek.training import TrainOptions
 from anyseek.training.stage import ObjectiveName, ObjectiveOptions, Stage, StageSource
 
-__all__ = ["reranker", "s0", "s1", "s2"]
+__all__ = ["reader", "reranker", "s0", "s1", "s2"]
 
 RUN = Path("runs/tiny")
-DATA, MINED, SCORED, DEV, PROBE = (RUN / name for name in ("data", "mined", "scored", "dev", "probe"))
+DATA, ASKED, MINED, SCORED, DEV = (RUN / name for name in ("data", "asked", "mined", "scored", "dev"))
 BASE = "tiny"
 WIDTHS = (128, 64, 32)
 PRECISIONS = ("int8", "binary")
@@ -82,26 +77,21 @@ LESSONS = {
 }
 """By the tasks of `anyseek evaluate --list`, and what looks for every kind of document."""
 
-FOUND = tuple(name for name, lesson in LESSONS.items() if not lesson.own)
+FOUND = tuple(name for name, lesson in LESSONS.items() if not lesson.own and name != EVERY_KIND)
 """What is looked for among all documents: mined, reranked and distilled."""
 GRADED = tuple(name for name in LESSONS if name.startswith("text-likeness"))
-GUARD = "text-to-picture"
-HARD = 7
+HARD = 5
 """Negatives that are mined for a query."""
-PROBED = 12
-"""Queries of each retrieval task that the weights of the merge are found on."""
-EVALUATED = 60
-"""Queries of each task."""
 
 
 def s0() -> Stage:
     """All tasks, against what happens to be in the batch and against a query's own candidates."""
-    return _embedder("s0", BASE, _sources(DATA, hard=False), TrainOptions(steps=800, learning_rate=6e-4))
+    return _embedder("s0", BASE, _sources(DATA, hard=False), TrainOptions(steps=550, learning_rate=1.5e-4))
 
 
 def s1() -> Stage:
     """All tasks again, retrieval with the negatives that s0 takes for answers."""
-    return _embedder("s1", _model("s0"), _sources(MINED, hard=True), TrainOptions(steps=1200, learning_rate=4e-4))
+    return _embedder("s1", model_of("s0"), _sources(MINED, hard=True), TrainOptions(steps=1200, learning_rate=4e-4))
 
 
 def s2() -> Stage:
@@ -109,22 +99,34 @@ def s2() -> Stage:
     scored = [_source(name, SCORED, HARD, objective="distillation", queries=10) for name in FOUND]
     plain = [_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND]
     training = TrainOptions(steps=400, learning_rate=1.5e-4)
-    return _embedder("s2", _model("s1"), (*scored, *plain), training, symmetric=False)
+    return _embedder("s2", model_of("s1"), (*scored, *plain), training, symmetric=False)
+
+
+def reader() -> Stage:
+    """Yes or no on what needs no mining: right candidates against wrong ones, answers against near misses."""
+    names = [name for name in LESSONS if name == EVERY_KIND or (LESSONS[name].own and name not in GRADED)]
+    return _reranker("reader", BASE, [_judged(name, DATA) for name in names], 900)
 
 
 def reranker() -> Stage:
-    """Yes or no: answers against mined negatives, and right candidates against wrong ones."""
-    sources = [
-        _source(name, DATA if lesson.own else MINED, 3, queries=max(4, lesson.queries // 3))
-        for name, lesson in LESSONS.items()
-        if name not in GRADED
-    ]
+    """The reader goes on with everything, answers against the negatives that were mined with s0."""
+    sources = [_judged(name, MINED if name in FOUND else DATA) for name in LESSONS if name not in GRADED]
+    return _reranker("reranker", model_of("reader"), sources, 2000)
+
+
+def _judged(name: str, folder: Path) -> StageSource:
+    """A lesson as pairs: each query with an answer and three documents that are none."""
+    return _source(name, folder, 3, queries=max(4, LESSONS[name].queries // 3))
+
+
+def _reranker(name: str, model: str, sources: Sequence[StageSource], steps: int) -> Stage:
+    """What the stages of the reranker have in common."""
     return Stage(
         kind="reranker",
-        model=BASE,
-        out=RUN / "reranker",
+        model=model,
+        out=RUN / name,
         sources=tuple(sources),
-        training=TrainOptions(steps=2400, learning_rate=4e-4, warmup_steps=50, spike=3.0),
+        training=TrainOptions(steps=steps, learning_rate=3e-4, spike=3.0),
         lora=None,
         vision=True,
         attention="matmul",
@@ -161,7 +163,7 @@ def _sources(mined: Path, *, hard: bool) -> list[StageSource]:
     return [
         _source(
             name,
-            DATA if lesson.own else mined,
+            mined if name in FOUND else DATA,
             lesson.negatives if lesson.own or hard else 0,
             objective="classification" if lesson.own and name not in GRADED else "auto",
         )
@@ -189,6 +191,6 @@ def _source(
     )
 
 
-def _model(name: str) -> str:
+def model_of(name: str) -> str:
     """The model that a run leaves."""
     return str(RUN / name / "model")

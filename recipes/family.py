@@ -1,0 +1,162 @@
+"""The whole family of `recipes.tiny` in one command: data, stages, mining, scoring, merging, evaluation.
+
+    python -m recipes.family            into runs/tiny; what was stopped goes on where it was
+    python -m recipes.family --smoke    the same steps with a handful of queries and two steps a stage, in minutes
+    python -m recipes.family --bundle   then take the last embedder and its reranker as the bundled pair
+
+Nearly every step is a command of anyseek, and is printed before it runs; `runs/tiny/done.txt` lists what is done.
+"""
+
+import argparse
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from anyseek.cli.main import main as anyseek
+from anyseek.cli.probe import Probe, probe_loss
+from anyseek.engine import Embedder
+from anyseek.evaluation.tasks import SPECS
+from anyseek.evaluation.tasks.making import build
+from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
+from recipes.bundling import bundle, fuse
+from recipes.tiny import ASKED, BASE, DATA, DEV, EVERY_KIND, FOUND, HARD, LESSONS, MINED, RUN, SCORED, model_of
+
+__all__ = ["Step", "merge", "steps"]
+
+DONE, RESULTS = RUN / "done.txt", RUN / "results"
+GUARD = "text-to-picture"
+SHARE = 4
+"""For so many queries of a lesson there is one more, that only the teacher is asked."""
+PROBED = 3
+"""Queries of each task that the weights of the merge are found on."""
+EVALUATED = 90
+"""Queries of each task."""
+FAMILY = {"base": BASE} | {name: model_of(name) for name in ("s0", "s1", "s2", "s3")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A part of the whole.
+
+    Attributes:
+        name: unique, for the list of what is done.
+        run: does it.
+        made: what is there whole, or not at all, once it has run; None where running it twice does no harm.
+    """
+
+    name: str
+    run: Callable[[], None]
+    made: Path | None = None
+
+
+def steps(smoke: bool) -> Iterator[Step]:
+    """All of it in order; `smoke` leaves the order and shrinks the rest."""
+    brief = ("--set", "training.steps=2", "--set", "training.warmup_steps=1") if smoke else ()
+    for name, lesson in LESSONS.items():
+        yield _written(name, DATA / name, 8 if smoke else lesson.size)
+    for name in FOUND:
+        yield _written(name, ASKED / name, 4 if smoke else LESSONS[name].size // SHARE, "--seed", "1")
+    yield _written(GUARD, DEV, 4 if smoke else 150, "--split", "composition")
+    yield _command("train", "recipes.tiny:s0", *brief)
+    for name in FOUND:
+        yield _mined(DATA / name, MINED / name)
+        yield _mined(ASKED / name, MINED / f"asked-{name}")
+    yield _command("train", "recipes.tiny:s1", *brief)
+    yield _command("train", "recipes.tiny:reader", *brief)
+    yield _command("train", "recipes.tiny:reranker", *brief)
+    for name in FOUND:
+        out = SCORED / name
+        yield _command("score", MINED / f"asked-{name}", out, "--reranker", model_of("reranker"), made=out)
+    yield _command("train", "recipes.tiny:s2", *brief)
+    s1, s2, s3 = (Path(model_of(name)) for name in ("s1", "s2", "s3"))
+    yield Step(name="merge", run=lambda: merge((s1, s2), Path(model_of("s0")), s3, 2 if smoke else 20))
+    yield Step(name="fuse", run=lambda: print(fuse(s3, Path(model_of("reranker")), 6 if smoke else 120)))
+    for name, model in FAMILY.items():
+        reading = ("--reranker", model_of("reranker"), "--plot") if name == "s3" else ("--no-rerank",)
+        count = ("--queries", 3 if smoke else EVALUATED)
+        yield _command("evaluate", "--model", model, *reading, *count, "--write", RESULTS / name)
+
+
+def _written(task: str, out: Path, size: int, *more: str) -> Step:
+    """A dataset of the world."""
+    kind = () if task == EVERY_KIND else ("--task", task)
+    return _command("data", "world", out, *kind, "--size", size, *more, made=out)
+
+
+def _mined(data: Path, out: Path) -> Step:
+    """Hard negatives, drawn from what s0 finds."""
+    bounds = ("--positive-above", -1, "--margin", 0.2, "--negatives", HARD, "--sample", "--top", 50)
+    return _command("mine", data, out, "--model", model_of("s0"), *bounds, made=out)
+
+
+def _command(*words: object, made: Path | None = None) -> Step:
+    """A line of `anyseek`."""
+    line = [str(word) for word in words]
+
+    def run() -> None:
+        """Tell it and run it; an error ends the whole."""
+        print(f"anyseek {shlex.join(line)}", flush=True)
+        if code := anyseek.main(line, standalone_mode=False):
+            raise SystemExit(code)
+
+    return Step(name=shlex.join(line), run=run, made=made)
+
+
+def merge(models: tuple[Path, ...], base: Path, out: Path, rounds: int) -> None:
+    """Self positioning: what each model has learnt since the base, with weights found on queries of every task.
+
+    Args:
+        models: their folders.
+        base: what they were trained from.
+        out: of the new model.
+        rounds: of gradient descent.
+    """
+    backbones = [Embedder.load(one, dtype="float32") for one in (base, *models)]
+    found = position(
+        [one.backbone for one in backbones[1:]],
+        backbones[0].backbone,
+        probe_loss(_probe(), backbones[0].processor, torch.device("cpu")),
+        PositionOptions(steps=rounds),
+    )
+    print(f"weights {found.weights}, loss {found.losses[0]:.4f} to {min(found.losses):.4f}")
+    merge_folders(models, out, MergeOptions(method="task", weights=found.weights), base)
+
+
+def _probe() -> Probe:
+    """Queries of every task that has one right answer, on things of training that no stage has seen."""
+    tasks = [build(spec, 2, (("train", PROBED),)) for spec in SPECS.values() if spec.measure != "spearman"]
+    pairs = [
+        (replace(query.item, instruction=task.instruction), task.documents[min(query.relevance)])
+        for task in tasks
+        for query in task.queries
+    ]
+    queries, documents = zip(*pairs, strict=True)
+    return Probe(queries=queries, documents=documents, positive=tuple(range(len(pairs))))
+
+
+def main() -> None:
+    """Read the command line, and do what is not done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="the same steps, small")
+    parser.add_argument("--bundle", action="store_true", help="then take the last models as the bundled pair")
+    parser.add_argument("--list", action="store_true", help="say which steps are done, and stop")
+    given = parser.parse_args()
+    done = set(DONE.read_text(encoding="utf-8").splitlines()) if DONE.exists() else set()
+    for step in steps(given.smoke):
+        is_done = step.name in done or (step.made is not None and step.made.is_dir())
+        if given.list:
+            print(f"{'done' if is_done else '    '} {step.name}")
+        elif not is_done:
+            step.run()
+            DONE.parent.mkdir(parents=True, exist_ok=True)
+            with DONE.open("a", encoding="utf-8") as file:
+                file.write(step.name + "\n")
+    if given.bundle and not given.list:
+        bundle(Path(model_of("s3")), Path(model_of("reranker")))
+
+
+if __name__ == "__main__":
+    main()
