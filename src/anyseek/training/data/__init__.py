@@ -13,7 +13,7 @@ from anyseek.training.data.about import TASKS, About
 from anyseek.training.data.checking import Problem, check
 from anyseek.training.data.collector import Collector, Judged
 from anyseek.training.data.dataset import Dataset, Example
-from anyseek.training.data.formats.common import Reading
+from anyseek.training.data.formats.reading import Reading
 from anyseek.training.data.formats.registry import FORMATS, export_dataset, import_dataset
 from anyseek.training.data.measures import Statistics, measure
 from anyseek.training.data.sheet import write_sheet

@@ -8,7 +8,8 @@ from anyseek.errors import InputError, SourceError
 from anyseek.items import Item, Text
 from anyseek.training.data.collector import Collector
 from anyseek.training.data.dataset import Dataset, Example
-from anyseek.training.data.formats.common import Reading, at, drafted, number, only_text, rows_of, texts, write_lines
+from anyseek.training.data.formats.reading import Reading, at, for_each_row, number, text, texts
+from anyseek.training.data.formats.writing import drafted, only_text, write_lines
 
 __all__ = ["read", "write"]
 
@@ -23,28 +24,39 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     """
     qrels = _qrels(source, how.split)
     judged: dict[str, dict[str, float]] = {}
-    for where, row in rows_of(qrels):
-        with at(where):
-            if missing := [name for name in COLUMNS if name not in row]:
-                raise InputError(f"has no column {missing[0]!r}; the header must be {' '.join(COLUMNS)}")
-            judged.setdefault(row["query-id"], {})[row["corpus-id"]] = number(row["score"], "score")
-    for where, row in rows_of(source / "corpus.jsonl"):
-        with at(where):
-            text = " ".join([*texts(row, "title"), *texts(row, "text")]).strip()
-            collector.document(Item((Text(text),)), texts(row, "_id", needed=True)[0])
-    for where, row in rows_of(source / "queries.jsonl"):
-        with at(where):
-            key = texts(row, "_id", needed=True)[0]
-            if key in judged:
-                collector.query(texts(row, "text", needed=True)[0], key)
-    graded = any(score not in (0, 1) for scores in judged.values() for score in scores.values())
+
+    def judgement(row: dict[str, Any], _: Path) -> None:
+        """A grade of a pair."""
+        if missing := [name for name in COLUMNS if name not in row]:
+            raise InputError(f"has no column {missing[0]!r}; the header must be {' '.join(COLUMNS)}")
+        judged.setdefault(row["query-id"], {})[row["corpus-id"]] = number(row["score"], "score")
+
+    def document(row: dict[str, Any], _: Path) -> None:
+        """Its title and its text."""
+        words = " ".join([*texts(row, "title"), *texts(row, "text")]).strip()
+        collector.document(Item((Text(words),)), text(row, "_id"))
+
+    def query(row: dict[str, Any], _: Path) -> None:
+        """If this split judges it."""
+        if (key := text(row, "_id")) in judged:
+            collector.query(text(row, "text"), key)
+
+    for_each_row([qrels], judgement)
+    for_each_row([source / "corpus.jsonl"], document)
+    for_each_row([source / "queries.jsonl"], query)
     with at(qrels.name):
-        for key, scores in judged.items():
-            _judge(collector, key, scores, graded or collector.writer.about.task == "sts")
+        _judge(collector, judged)
 
 
-def _judge(collector: Collector, key: str, scores: dict[str, float], graded: bool) -> None:
-    """What is known of a query."""
+def _judge(collector: Collector, judged: dict[str, dict[str, float]]) -> None:
+    """Add what is known of all queries; grades are scores if any of them is neither 0 nor 1."""
+    graded = any(score not in (0, 1) for scores in judged.values() for score in scores.values())
+    for key, scores in judged.items():
+        _judge_one(collector, key, scores, graded or collector.writer.about.task == "sts")
+
+
+def _judge_one(collector: Collector, key: str, scores: dict[str, float], graded: bool) -> None:
+    """Add what is known of a query."""
     found = [(collector.find("document", one), score) for one, score in scores.items()]
     pairs = collector.writer.about.task == "sts"
     positives = [one for one, score in found if score > 0 and not pairs]

@@ -7,17 +7,8 @@ from anyseek.errors import InputError
 from anyseek.items import Item, Text
 from anyseek.training.data.collector import Collector, Judged
 from anyseek.training.data.dataset import Dataset, Example
-from anyseek.training.data.formats.common import (
-    Reading,
-    at,
-    files_of,
-    listed,
-    number,
-    only_text,
-    rows_of,
-    texts,
-    write_lines,
-)
+from anyseek.training.data.formats.reading import Reading, files_of, for_each_row, listed, number, text, texts
+from anyseek.training.data.formats.writing import only_text, write_lines
 
 __all__ = ["read", "write"]
 
@@ -30,20 +21,22 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     Raises:
         InputError: a row is wrong.
     """
-    for path in files_of(source, ".jsonl", ".json"):
-        for where, row in rows_of(path):
-            with at(where):
-                query = Item((Text(texts(row, "query", needed=True)[0]),), next(iter(texts(row, "prompt")), None))
-                collector.group(query, _side(row, "pos"), _side(row, "neg"))
+
+    def take(row: dict[str, Any], _: Path) -> None:
+        """A query with its documents."""
+        query = Item((Text(text(row, "query")),), next(iter(texts(row, "prompt")), None))
+        collector.group(query, _side(row, "pos"), _side(row, "neg"))
+
+    for_each_row(files_of(source, ".jsonl", ".json"), take)
 
 
 def _side(row: dict[str, Any], side: str) -> list[Judged]:
     """Documents of one side with their scores."""
     found = texts(row, side, needed=side == "pos")
-    scores: list[float | None] = [number(score, f"{side}_scores") for score in listed(row, f"{side}_scores")]
+    scores: list[float | None] = [number(one, f"{side}_scores") for one in listed(row.get(f"{side}_scores"))]
     if scores and len(scores) != len(found):
         raise InputError(f"'{side}_scores' has {len(scores)} numbers for {len(found)} texts")
-    return [Judged(text, score) for text, score in zip(found, scores or [None] * len(found), strict=True)]
+    return list(map(Judged, found, scores or [None] * len(found)))
 
 
 def write(data: Dataset, target: Path) -> None:

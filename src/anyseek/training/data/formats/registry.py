@@ -9,7 +9,7 @@ from anyseek.training.data.about import About
 from anyseek.training.data.collector import Collector
 from anyseek.training.data.dataset import Dataset
 from anyseek.training.data.formats import beir, flag, swift, tevatron, triplets, vlm2vec
-from anyseek.training.data.formats.common import Reading
+from anyseek.training.data.formats.reading import Reading
 from anyseek.training.data.writer import DatasetWriter, Form
 
 __all__ = ["FORMATS", "Format", "export_dataset", "import_dataset"]

@@ -10,7 +10,8 @@ from anyseek.errors import InputError
 from anyseek.items import Image, Item, Part, Text, Video
 from anyseek.training.data.collector import Collector, Judged
 from anyseek.training.data.dataset import Dataset, Example
-from anyseek.training.data.formats.common import Reading, at, files_of, listed, number, rows_of, write_lines
+from anyseek.training.data.formats.reading import Medium, Reading, files_of, for_each_row, listed, number, sources_of
+from anyseek.training.data.formats.writing import write_lines
 
 __all__ = ["read", "write"]
 
@@ -23,16 +24,14 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     Raises:
         InputError: a row is wrong.
     """
-    for path in files_of(source, ".jsonl", ".json"):
-        for where, row in rows_of(path):
-            with at(where):
-                _take(row, collector, how, path)
+    files = files_of(source, ".jsonl", ".json")
+    for_each_row(files, lambda row, path: _take(row, collector, how.beside(path)))
 
 
-def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -> None:
+def _take(row: dict[str, Any], collector: Collector, medium: Medium) -> None:
     """One row."""
-    query = _item(row.get("messages"), (listed(row, "images"), listed(row, "videos")), how, path)
-    positives, negatives = (list(_side(row, side, how, path)) for side in ("positive", "negative"))
+    query = _item(row.get("messages"), (listed(row.get("images")), listed(row.get("videos"))), medium)
+    positives, negatives = (list(_side(row, side, medium)) for side in ("positive", "negative"))
     label = row.get("label")
     if label is None:
         collector.group(query, map(Judged, positives), map(Judged, negatives))
@@ -42,28 +41,29 @@ def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -
     collector.labelled(query, positives[0], number(label, "label"))
 
 
-def _side(row: dict[str, Any], side: str, how: Reading, path: Path) -> Iterator[Item]:
+def _side(row: dict[str, Any], side: str, medium: Medium) -> Iterator[Item]:
     """Documents of one side."""
-    chats = listed(row, f"{side}_messages")
-    media = {kind: listed(row, f"{side}_{kind}") for kind in ("images", "videos")}
-    for kind, values in media.items():
-        if values and len(values) != len(chats):
-            raise InputError(f"'{side}_{kind}' has {len(values)} lists for {len(chats)} '{side}_messages'")
-    for index, chat in enumerate(chats):
-        shown = tuple(listed({"": values[index]}, "") if values else [] for values in media.values())
-        yield _item(chat, (shown[0], shown[1]), how, path)
+    chats = listed(row.get(f"{side}_messages"))
+    shown: list[list[list[Any]]] = []
+    for kind in ("images", "videos"):
+        cells = listed(row.get(f"{side}_{kind}"))
+        if cells and len(cells) != len(chats):
+            raise InputError(f"'{side}_{kind}' has {len(cells)} lists for {len(chats)} '{side}_messages'")
+        shown.append([listed(cell) for cell in cells or [None] * len(chats)])
+    for chat, images, videos in zip(chats, *shown, strict=True):
+        yield _item(chat, (images, videos), medium)
 
 
-def _item(chat: Any, media: tuple[list[Any], list[Any]], how: Reading, path: Path) -> Item:
-    """One chat; media that no mark names stand first, as there."""
+def _item(chat: Any, media: tuple[list[Any], list[Any]], medium: Medium) -> Item:
+    """One chat with its images and videos; those that no mark names stand first, as there."""
     if not isinstance(chat, list) or not all(
         isinstance(turn, dict) and isinstance(turn.get("content"), str) for turn in chat
     ):
         raise InputError(f"a chat must be a list of turns with a text as 'content' (got {str(chat)[:60]!r})")
     system = [turn["content"] for turn in chat if turn.get("role") == "system"]
     pieces = [piece for turn in chat if turn.get("role") != "system" for piece in MARK.split(turn["content"]) if piece]
-    images = iter([Image(how.medium(one, path)) for one in media[0]])
-    videos = iter([Video(_film(one, how, path)) for one in media[1]])
+    images = iter([Image(medium(one)) for one in media[0]])
+    videos = iter([Video(sources_of(one, medium)) for one in media[1]])
     marks = {"<image>": len(media[0]), "<video>": len(media[1])}
     parts: list[Part] = []
     for mark, held in marks.items():
@@ -75,11 +75,6 @@ def _item(chat: Any, media: tuple[list[Any], list[Any]], how: Reading, path: Pat
     for piece in pieces:
         parts.append(next(images) if piece == "<image>" else next(videos) if piece == "<video>" else Text(piece))
     return Item(tuple(parts), system[0] if system else None)
-
-
-def _film(value: Any, how: Reading, path: Path) -> Any:
-    """A video file, or a list of frames."""
-    return [how.medium(one, path) for one in value] if isinstance(value, list) else how.medium(value, path)
 
 
 def write(data: Dataset, target: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from anyseek.errors import InputError, SourceError
 from anyseek.items import Item, Text
 from anyseek.training.data.collector import Collector, Judged
-from anyseek.training.data.formats.common import Reading, at, listed, number, rows_of, texts
+from anyseek.training.data.formats.reading import Medium, Reading, for_each_row, listed, number, text, texts
 
 __all__ = ["read"]
 
@@ -20,20 +20,20 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     Raises:
         InputError: a file is missing or a row is wrong.
     """
+
+    def document(row: dict[str, Any], path: Path) -> None:
+        """With its id."""
+        collector.document(_item(row, ("", "document_"), how.beside(path)), text(row, "docid"))
+
+    def query(row: dict[str, Any], path: Path) -> None:
+        """With its id, and those of its documents."""
+        _judge(row, collector.query(_item(row, ("query_",), how.beside(path)), text(row, "query_id")), collector)
+
     if source.is_file():
-        for where, row in rows_of(source):
-            with at(where):
-                _taught(row, collector)
+        for_each_row([source], lambda row, _: _taught(row, collector))
         return
-    for path in _files(source, "corpus"):
-        for where, row in rows_of(path):
-            with at(where):
-                key = texts(row, "docid", needed=True)[0]
-                collector.document(_item(row, ("", "document_"), how, path), key)
-    for path in _files(source, how.split or "train", "queries"):
-        for where, row in rows_of(path):
-            with at(where):
-                _take(row, collector, how, path)
+    for_each_row(_files(source, "corpus"), document)
+    for_each_row(_files(source, how.split or "train", "queries"), query)
 
 
 def _files(source: Path, *names: str) -> list[Path]:
@@ -45,9 +45,8 @@ def _files(source: Path, *names: str) -> list[Path]:
     raise SourceError(f"{source} has no {' or '.join(names)} that ends in {', '.join(SUFFIXES)}")
 
 
-def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -> None:
-    """One query with the ids of its documents."""
-    query = collector.query(_item(row, ("query_",), how, path), texts(row, "query_id", needed=True)[0])
+def _judge(row: dict[str, Any], query: str, collector: Collector) -> None:
+    """Add what a row knows of a query: the ids of its documents."""
     positives, negatives = (
         [collector.find("document", key) for key in texts(row, f"{side}_document_ids", needed=side == "positive")]
         for side in ("positive", "negative")
@@ -55,14 +54,14 @@ def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -
     collector.judge(query, positives, negatives)
 
 
-def _item(row: dict[str, Any], prefixes: tuple[str, ...], how: Reading, path: Path) -> Item:
+def _item(row: dict[str, Any], prefixes: tuple[str, ...], medium: Medium) -> Item:
     """Video, image and text of a row; names with a prefix are those of older files."""
     found: dict[str, Any] = {}
     for kind in KINDS:
-        values = next((cells for prefix in prefixes if (cells := listed(row, prefix + kind))), [])
+        values = next((cells for prefix in prefixes if (cells := listed(row.get(prefix + kind)))), [])
         if values:
-            found[kind] = values if kind == "text" else [how.medium(value, path) for value in values]
-    if isinstance(found.get("video"), list) and len(found["video"]) == 1:
+            found[kind] = values if kind == "text" else list(map(medium, values))
+    if len(found.get("video", ())) == 1:
         found["video"] = found["video"][0]  # a list would be frames if its name ended like a picture's
     if not found:
         raise InputError(f"has no {', '.join(prefixes[0] + kind for kind in KINDS)}")
@@ -71,13 +70,13 @@ def _item(row: dict[str, Any], prefixes: tuple[str, ...], how: Reading, path: Pa
 
 def _taught(row: dict[str, Any], collector: Collector) -> None:
     """A query, passages of which the first is relevant, and their scores."""
-    passages, scores = listed(row, "passages"), listed(row, "scores")
+    passages, scores = listed(row.get("passages")), listed(row.get("scores"))
     if not passages or not all(isinstance(one, dict) for one in passages):
         raise InputError("'passages' must be a list of objects with 'text', the relevant one first")
     if scores and len(scores) != len(passages):
         raise InputError(f"'scores' has {len(scores)} numbers for {len(passages)} passages")
     judged = []
     for place, one in enumerate(passages):
-        text = " ".join([*texts(one, "title"), *texts(one, "text")])
-        judged.append(Judged(Item((Text(text),)), number(scores[place], "scores") if scores else None))
-    collector.group(texts(row, "query", needed=True)[0], judged[:1], judged[1:])
+        words = " ".join([*texts(one, "title"), *texts(one, "text")])
+        judged.append(Judged(Item((Text(words),)), number(scores[place], "scores") if scores else None))
+    collector.group(text(row, "query"), judged[:1], judged[1:])

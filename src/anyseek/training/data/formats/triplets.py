@@ -11,22 +11,16 @@ from anyseek.errors import InputError
 from anyseek.items import Item, Text
 from anyseek.training.data.collector import Collector, Judged
 from anyseek.training.data.dataset import Dataset, Example
-from anyseek.training.data.formats.common import (
-    Reading,
-    at,
-    dictionary_of,
-    drafted,
-    files_of,
-    number,
-    rows_of,
-    write_lines,
-)
+from anyseek.training.data.formats.reading import Medium, Reading, files_of, for_each_row, number, sources_of
+from anyseek.training.data.formats.writing import dictionary_of, drafted, write_lines
 from anyseek.training.data.tables import parquet
 
 __all__ = ["read", "write"]
 
 GROUP = 1024
 LABELS = ("label", "labels", "score", "scores")
+SHEETS = (".csv", ".tsv")
+"""Files whose rows all have every column: an empty one of the negatives is none."""
 
 
 def read(source: Path, collector: Collector, how: Reading) -> None:
@@ -35,20 +29,22 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     Raises:
         InputError: a row is wrong, or its label says only how two scores differ.
     """
-    for path in files_of(source, ".jsonl", ".json", ".csv", ".tsv", ".parquet"):
-        for where, row in rows_of(path):
-            with at(where):
-                _take(row, collector, how, path)
+
+    def take(row: dict[str, Any], path: Path) -> None:
+        """A query with its documents."""
+        cells = [value for key, value in row.items() if key not in LABELS and value is not None]
+        if path.suffix in SHEETS:
+            cells = cells[:2] + [value for value in cells[2:] if value != ""]
+        if len(cells) < 2:
+            raise InputError(f"a row needs an anchor and a positive (it has {', '.join(map(repr, row)) or 'nothing'})")
+        query, *documents = (_item(cell, how.beside(path)) for cell in cells)
+        _judge(row, query, documents, collector)
+
+    for_each_row(files_of(source, ".jsonl", ".json", *SHEETS, ".parquet"), take)
 
 
-def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -> None:
-    """One row."""
-    cells = [value for key, value in row.items() if key not in LABELS and value is not None]
-    if path.suffix in (".csv", ".tsv"):
-        cells = cells[:2] + [value for value in cells[2:] if value != ""]
-    if len(cells) < 2:
-        raise InputError(f"a row needs an anchor and a positive (it has {', '.join(map(repr, row)) or 'nothing'})")
-    query, *documents = (_item(cell, how, path) for cell in cells)
+def _judge(row: dict[str, Any], query: Item, documents: list[Item], collector: Collector) -> None:
+    """Add a query with its documents, judged by the row's label where it has one."""
     label = next((row[key] for key in LABELS if row.get(key) not in (None, "")), None)
     if isinstance(label, str) and label.startswith("["):
         label = _numbers(label)
@@ -72,21 +68,15 @@ def _numbers(text: str) -> Any:
         raise InputError(f"the label {text[:60]!r} is no list of numbers") from None
 
 
-def _item(cell: Any, how: Reading, path: Path) -> Item:
+def _item(cell: Any, medium: Medium) -> Item:
     """A text, or a dictionary of text, image and video."""
     if isinstance(cell, str):
         return Item((Text(cell),))
     if not isinstance(cell, dict):
         raise InputError(f"a cell must be a text or a dictionary (got {type(cell).__name__})")
     given = {key: value for key, value in cell.items() if value is not None}
-    return Item.of(
-        {key: _placed(value, how, path) if key in ("image", "video") else value for key, value in given.items()}
-    )
-
-
-def _placed(value: Any, how: Reading, path: Path) -> Any:
-    """Media as sources."""
-    return [_placed(one, how, path) for one in value] if isinstance(value, list) else how.medium(value, path)
+    media = {key: sources_of(given[key], medium) for key in ("image", "video") if key in given}
+    return Item.of(given | media)
 
 
 def write(data: Dataset, target: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from anyseek.errors import InputError
 from anyseek.items import Image, Item, Part, Text
 from anyseek.training.data.collector import Collector, Judged
-from anyseek.training.data.formats.common import Reading, at, files_of, listed, rows_of, texts
+from anyseek.training.data.formats.reading import Medium, Reading, files_of, for_each_row, listed
 
 __all__ = ["read"]
 
@@ -22,36 +22,39 @@ def read(source: Path, collector: Collector, how: Reading) -> None:
     Raises:
         InputError: a row is wrong.
     """
-    for path in files_of(source, ".parquet", ".jsonl", ".json"):
-        for where, row in rows_of(path):
-            with at(where):
-                _take(row, collector, how, path)
+    files = files_of(source, ".parquet", ".jsonl", ".json")
+    for_each_row(files, lambda row, path: _take(row, collector, how.beside(path)))
 
 
-def _take(row: dict[str, Any], collector: Collector, how: Reading, path: Path) -> None:
+def _take(row: dict[str, Any], collector: Collector, medium: Medium) -> None:
     """One row, as published or as their loaders hold it."""
-    inner = "query_text" in row
-    keys = ("query_text", "query_image") if inner else ("qry", "qry_image_path")
-    queries = _side(row, keys, how, path)
-    names = "{}_image" if inner else "{}_image_path"
-    positives, negatives = (_side(row, (f"{side}_text", names.format(side)), how, path) for side in ("pos", "neg"))
+    loaded = "query_text" in row
+    queries = _side(row, ("query_text", "query_image") if loaded else ("qry", "qry_image_path"), medium)
+    picture = "image" if loaded else "image_path"
+    positives, negatives = (_side(row, (f"{side}_text", f"{side}_{picture}"), medium) for side in ("pos", "neg"))
     if len(queries) != 1 or not positives:
         raise InputError("a row needs one query and a positive, each a text or a picture")
     collector.group(queries[0], map(Judged, positives), map(Judged, negatives))
 
 
-def _side(row: dict[str, Any], keys: tuple[str, str], how: Reading, path: Path) -> list[Item]:
+def _side(row: dict[str, Any], keys: tuple[str, str], medium: Medium) -> list[Item]:
     """Items of one side; an empty text without a picture is none."""
-    pictures = _pictures(row, keys[1])
-    words = listed(row, keys[0]) if isinstance(row.get(keys[0]), list) else [row.get(keys[0])]
-    if not all(word is None or isinstance(word, str) for word in words):
-        texts(row, keys[0])
+    words, pictures = _words(row, keys[0]), _pictures(row, keys[1])
     if pictures and len(pictures) != max(1, len(words)):
         raise InputError(
             f"{keys[1]!r} has {len(pictures)} pictures for {len(words)} texts; frames of videos are not read"
         )
     pairs = zip_longest(words or [None], pictures)
-    return [_item(text or "", how.medium(name, path) if name else None) for text, name in pairs if text or name]
+    return [_item(text or "", medium(name) if name else None) for text, name in pairs if text or name]
+
+
+def _words(row: dict[str, Any], key: str) -> list[str | None]:
+    """Texts, one or a list; None where there is none."""
+    cell = row.get(key)
+    words = cell if isinstance(cell, list) else [cell]
+    if not all(word is None or isinstance(word, str) for word in words):
+        raise InputError(f"{key!r} must be a text or a list of texts (got {str(cell)[:60]!r})")
+    return words
 
 
 def _pictures(row: dict[str, Any], key: str) -> list[Any]:
@@ -61,7 +64,7 @@ def _pictures(row: dict[str, Any], key: str) -> list[Any]:
         return _cells(value)
     if isinstance(value, list) and value and isinstance(value[0], dict) and "paths" in value[0]:
         return [cell for one in value for cell in _cells(one)]
-    return [one or None for one in value] if isinstance(value, list) else listed(row, key)
+    return [one or None for one in value] if isinstance(value, list) else listed(value)
 
 
 def _cells(value: dict[str, Any]) -> list[dict[str, Any] | None]:
