@@ -18,7 +18,7 @@ from anyseek.engine.runtime import LoadOptions, load_processor
 from anyseek.items import Item
 from anyseek.model import load_backbone
 from anyseek.search import Fusion
-from recipes import base, judging, streams
+from recipes import base, bundling, judging, streams
 from recipes.found import Found, Reader
 
 FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(base, "COLLECTION", FEW)
         patch.setattr(base, "LOOKED_AT", 3)
         base.reranker(replace(short, steps=3, minutes=0.2))
-    base.fuse(short, queries=4, candidates=4)
+    bundling.fuse(folder / "embedder", folder / "reranker", queries=4)
     return folder
 
 
@@ -73,7 +73,7 @@ def test_a_head_that_settles_reads_what_is_there(run: Path, reader: Reader) -> N
 
 def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Path) -> None:
     """Exported, it fits the repository, and gives vectors and scores."""
-    base.export(base.Run(folder=run, minutes=1, steps=1), tmp_path)
+    bundling.bundle(run / "embedder", run / "reranker", tmp_path)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 40 * 10**6
     assert max(file.stat().st_size for file in files) <= 16 * 10**6
@@ -87,7 +87,7 @@ def test_the_pair_loads_and_is_what_the_package_bundles(run: Path, tmp_path: Pat
 
 def test_the_fusion_is_fitted_and_exported(run: Path, tmp_path: Path) -> None:
     """Beside the limits, and where search looks for it."""
-    base.export(base.Run(folder=run, minutes=1, steps=1), tmp_path)
+    bundling.bundle(run / "embedder", run / "reranker", tmp_path)
     folder = tmp_path / "anyseek-tiny-reranker"
     assert Fusion.beside(folder) == Fusion.beside(run / "reranker") != Fusion()
     assert json.loads((folder / "anyseek.json").read_text())["limits"] == base.LIMITS
