@@ -1,0 +1,107 @@
+"""Which things count: a Filter, and how it is said to the store."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from anyseek.errors import ConfigError
+from anyseek.index.rows import KINDS
+
+__all__ = ["Filter", "of_files", "of_things", "one_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which things count; everything that is given must hold, of one and the same file where it speaks of files.
+
+    Attributes:
+        kinds: any of these.
+        pages: first and last page, counted from 1, both included.
+        roots: any of these roots.
+        under: path of a folder below its root, or of one file.
+        glob: of the whole path below its root: `*` is any number of characters but `/`, `**` of any characters, `?` one
+            character but `/`; everything else is itself.
+        after: mtime, nanoseconds since 1970, at least.
+        before: mtime less than this.
+        min_bytes: size of the file at least.
+        max_bytes: size of the file at most.
+        tags: all of these.
+        without_tags: none of these.
+        hashes: any of these contents.
+    """
+
+    kinds: tuple[str, ...] = ()
+    pages: tuple[int, int] | None = None
+    roots: tuple[str, ...] = ()
+    under: str | None = None
+    glob: str | None = None
+    after: int | None = None
+    before: int | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
+    hashes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a kind that there is not, or a range that is empty."""
+        unknown = set(self.kinds) - set(KINDS)
+        if unknown:
+            raise ConfigError(f"kind {sorted(unknown)[0]!r} is unknown; choose from {', '.join(KINDS)}")
+        for name, pair in (
+            ("pages", self.pages),
+            ("after and before", (self.after, self.before)),
+            ("min_bytes and max_bytes", (self.min_bytes, self.max_bytes)),
+        ):
+            if pair and None not in pair and pair[0] > pair[1]:  # type: ignore[operator]
+                raise ConfigError(f"{name} {pair[0]} to {pair[1]} hold nothing; put the smaller first")
+
+
+def text(value: str) -> str:
+    """A string as the store's SQL writes it: the quote doubled is the only sign with a meaning."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """That a column has one of some values; of none it is false."""
+    listed = ", ".join(text(value) for value in values)
+    return f"{column} IN ({listed})" if listed else "false"
+
+
+def of_files(where: Filter) -> str:
+    """What a Filter says of files; empty for nothing."""
+    parts = [one_of("root", where.roots)] if where.roots else []
+    if where.under is not None and where.under.strip("/"):
+        place = where.under.strip("/")
+        parts.append(f"(path = {text(place)} OR starts_with(path, {text(place + '/')}))")
+    if where.glob is not None:
+        parts.append(f"regexp_like(path, {text(pattern(where.glob))})")
+    for column, sign, value in (
+        ("mtime", ">=", where.after),
+        ("mtime", "<", where.before),
+        ("size", ">=", where.min_bytes),
+        ("size", "<=", where.max_bytes),
+    ):
+        if value is not None:
+            parts.append(f"{column} {sign} {int(value)}")
+    parts += [f"array_has(tags, {text(tag)})" for tag in where.tags]
+    parts += [f"NOT array_has(tags, {text(tag)})" for tag in where.without_tags]
+    if where.hashes is not None:
+        parts.append(one_of("hash", where.hashes))
+    return " AND ".join(parts)
+
+
+def of_things(where: Filter) -> str:
+    """What a Filter says of things; empty for nothing."""
+    parts = [one_of("kind", where.kinds)] if where.kinds else []
+    if where.pages is not None:
+        parts.append(f"page BETWEEN {int(where.pages[0])} AND {int(where.pages[1])}")
+    return " AND ".join(parts)
+
+
+def pattern(glob: str) -> str:
+    """A regular expression for whole paths; letters that mean something to it are written as themselves."""
+    parts = re.split(r"(\*\*|\*|\?)", glob)
+    meanings = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    inside = "".join(meanings.get(part) or re.sub(r"([^\w/ ])", r"\\\1", part, flags=re.ASCII) for part in parts)
+    return f"(?s)^{inside}$"
