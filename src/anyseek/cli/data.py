@@ -11,7 +11,7 @@ from anyseek.cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
     from anyseek.training.data import Problem, Statistics
-    from anyseek.training.data.measures import Side, Spread
+    from anyseek.training.data.measures import Figures, Spread
     from anyseek.training.data.writer import Form
 
 __all__ = ["data"]
@@ -78,7 +78,7 @@ def _print(found: "Statistics") -> None:
         print_table((">score from", ">count", ""), bars)
 
 
-def _side_row(name: str, side: "Side") -> tuple[str, ...]:
+def _side_row(name: str, side: "Figures") -> tuple[str, ...]:
     """Queries or documents."""
     shapes = ", ".join(f"{shape} {count:,}" for shape, count in side.shapes.items())
     return (name, f"{side.count:,}", f"{side.media:,}", f"{side.duplicates:,}", f"{side.unused:,}", shapes)

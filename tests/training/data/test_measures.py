@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anyseek.errors import InputError
-from anyseek.items import Image, Item, Page, Text, Video
+from anyseek.items import File, Image, Item, Page, Text, Video
 from anyseek.training.data import About, DatasetWriter, measure, write_sheet
 from anyseek.training.data.measures import Spread
 
@@ -145,6 +145,18 @@ def test_a_medium_that_cannot_be_read_costs_its_own_place(tmp_path: Path, red: P
     seen = sheet(tmp_path / "mine", tmp_path / "out.html")
     assert sum(attributes.get("class") == "error" for _, attributes in seen.tags) == 3
     assert "beside" in seen.text
+
+
+def test_a_file_is_shown_as_what_it_is(tmp_path: Path, blue: Path, film: Path) -> None:
+    with DatasetWriter(tmp_path / "mine", About(name="mine")) as writer:
+        for key, source in (("text", b"plain & simple"), ("picture", blue), ("film", film)):
+            writer.document(key, Item((File(source),)))
+        writer.query("q", "x")
+        writer.relevance("q", ["text", "picture", "film"])
+    seen = sheet(tmp_path / "mine", tmp_path / "out.html")
+    assert "plain & simple" in seen.text
+    assert sum(tag == "img" for tag, _ in seen.tags) >= 3  # the picture, and frames of the film
+    assert not [tag for tag, attributes in seen.tags if attributes.get("class") == "error"]
 
 
 def test_examples_are_spread_and_long_things_cut(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from anyseek.engine import Reranker
 from anyseek.training.data import Dataset, check
-from anyseek.training.mining import Known, pairs, score
+from anyseek.training.mining import Known, score, walking
 from tests.training.mining.planted import Judge
 
 Make = Callable[..., Dataset]
@@ -41,7 +41,7 @@ def test_scores_of_positives_and_negatives(dataset: Make, tmp_path: Path) -> Non
 def test_an_interrupted_run_asks_nothing_twice(
     dataset: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pairs, "QUERIES", 2)
+    monkeypatch.setattr(walking, "QUERIES", 2)
     queries = {f"q{number}": f"query {number}" for number in range(7)}
     data = dataset(queries, {"a": "apple", "b": "pear"}, {key: (["a"], ["b"]) for key in queries})
     first, second = Judge(last=2), Judge()

@@ -9,7 +9,7 @@ from typing import Any
 
 from anyseek.errors import ConfigError, InputError
 
-__all__ = ["ABOUT", "FORMAT", "TABLES", "TASKS", "About", "nearest"]
+__all__ = ["ABOUT", "FORMAT", "TABLES", "TASKS", "About", "check_keys"]
 
 FORMAT = 1
 """Version of the folder's form; raised when an older reader would misunderstand it."""
@@ -88,10 +88,10 @@ def check_keys(row: Mapping[str, Any], known: Iterable[str], where: str) -> None
     """Raise InputError for the first key that is not known, with the one that was probably meant."""
     for key in row:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}{nearest(key, known)}")
+            raise InputError(f"{where}: unknown key {key!r}{_nearest(key, known)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"

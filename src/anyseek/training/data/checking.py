@@ -10,7 +10,7 @@ from anyseek.errors import InputError
 from anyseek.training.data.about import ABOUT, TABLES, About
 from anyseek.training.data.places import check_file
 from anyseek.training.data.rows import check_id, item_of, media_of, relevance_of
-from anyseek.training.data.tables import Row, parquet_rows, read_line
+from anyseek.training.data.tables import Row, lines_of, parquet_rows, read_line, table_files
 
 __all__ = ["LIMIT", "Problem", "check"]
 
@@ -68,7 +68,7 @@ class _Checker:
         except InputError as error:
             yield Problem(ABOUT, 0, str(error))
         for name in TABLES:
-            paths = [path for end in ("jsonl", "parquet") if (path := self.folder / f"{name}.{end}").is_file()]
+            paths = table_files(self.folder, name)
             if len(paths) == 1:
                 yield from self._table(name, paths[0])
             else:
@@ -152,11 +152,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Row | InputError]]:
         except InputError as error:
             yield 0, error
         return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                yield number, read_line(line)
-            except InputError as error:
-                yield number, error
+    for number, line in lines_of(path):
+        try:
+            yield number, read_line(line)
+        except InputError as error:
+            yield number, error

@@ -1,19 +1,16 @@
 """Gathers what importers read: equal documents and queries once, relevance of equal queries joined."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from anyseek.errors import InputError
 from anyseek.items import Item
-from anyseek.training.data.writer import DatasetWriter
+from anyseek.training.data.rows import digest_of
+from anyseek.training.data.writer import DatasetWriter, What
 
 __all__ = ["Collector", "Judged"]
-
-What = Literal["query", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ class Collector:
     def _put(self, what: What, item: Any, key: str | None) -> str:
         """Store an item, or find the equal one."""
         row = self.writer.row(Item.of(item))
-        content = hashlib.blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()
+        content = digest_of(row)
         name = self._contents.get((what, content))
         if name is None:
             name = key if key is not None else f"{what[0]}{self._count[what]}"

@@ -11,9 +11,12 @@ from anyseek.training.data.about import About
 from anyseek.training.data.rows import item_of, relevance_of
 from anyseek.training.data.tables import Row, Table, open_table
 
-__all__ = ["Dataset", "Example"]
+__all__ = ["SIDES", "Dataset", "Example", "Side"]
 
 Made = TypeVar("Made")
+Side = Literal["queries", "corpus"]
+SIDES: tuple[Side, Side] = ("queries", "corpus")
+"""The two tables of items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,11 @@ class Dataset:
         Raises:
             InputError: there is no such query, or its row is wrong.
         """
-        item = self._item(self.queries, key, "query")
-        return item if item.instruction is not None else replace(item, instruction=self.instruction)
+        return self.asked(self._item(self.queries, key, "query"))
+
+    def asked(self, query: Item) -> Item:
+        """A query with its instruction: its own, or that of the dataset."""
+        return query if query.instruction is not None else replace(query, instruction=self.instruction)
 
     def document(self, key: str) -> Item:
         """The document of an id.
@@ -140,13 +146,17 @@ class Dataset:
         for number, row in enumerate(self.relevance):
             yield _read(self.relevance, number, row, relevance_of)
 
-    def items(self, name: Literal["queries", "corpus"]) -> Iterator[tuple[str, Item]]:
+    def table(self, side: Side) -> Table:
+        """The rows of queries or of the corpus."""
+        return self.queries if side == "queries" else self.corpus
+
+    def items(self, side: Side) -> Iterator[tuple[str, Item]]:
         """Every id of a table with its item, in order; queries with no instruction but their own.
 
         Raises:
             InputError: a row is wrong.
         """
-        table = self.queries if name == "queries" else self.corpus
+        table = self.table(side)
         for number, row in enumerate(table):
             yield row["id"], _read(table, number, row, self._made)
 

@@ -1,7 +1,5 @@
 """What a dataset is made of, counted."""
 
-import hashlib
-import json
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,10 +10,10 @@ from anyseek.errors import SourceError
 from anyseek.items import File, Image, Item, Page, Part, Text, Video
 from anyseek.training.data.about import About
 from anyseek.training.data.dataset import Dataset
-from anyseek.training.data.rows import media_of, row_of
+from anyseek.training.data.rows import digest_of, media_of, row_of
 from anyseek.training.data.store import file_hash
 
-__all__ = ["Side", "Spread", "Statistics", "measure", "shape_of"]
+__all__ = ["Figures", "Spread", "Statistics", "measure"]
 
 BINS = 10
 NAMES: dict[type[Part], str] = {Text: "text", Image: "image", Video: "video", Page: "page", File: "file"}
@@ -41,8 +39,8 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """Queries or documents.
+class Figures:
+    """Queries or documents in numbers.
 
     Attributes:
         count: how many.
@@ -77,8 +75,8 @@ class Statistics:
     """
 
     about: About
-    queries: Side
-    documents: Side
+    queries: Figures
+    documents: Figures
     examples: int
     positives: Spread | None
     negatives: Spread | None
@@ -104,8 +102,8 @@ def measure(folder: Path | str) -> Statistics:
         scores += row["scores"].values()
     return Statistics(
         about=data.about,
-        queries=_side(lambda: data.items("queries"), asked),
-        documents=_side(lambda: data.items("corpus"), named),
+        queries=_figures(lambda: data.items("queries"), asked),
+        documents=_figures(lambda: data.items("corpus"), named),
         examples=len(positives),
         positives=Spread.of(positives),
         negatives=Spread.of(negatives),
@@ -114,27 +112,32 @@ def measure(folder: Path | str) -> Statistics:
     )
 
 
-def shape_of(item: Item) -> str:
+def _shape_of(item: Item) -> str:
     """The kinds of an item's parts, each once, such as `image+text`."""
     return "+".join(sorted({NAMES[type(part)] for part in item.parts}))
 
 
-def _side(items: Callable[[], Iterator[tuple[str, Item]]], used: set[str]) -> Side:
-    """Figures of one table; `items` gives its ids and items anew at each call."""
+def _figures(items: Callable[[], Iterator[tuple[str, Item]]], used: set[str]) -> Figures:
+    """Figures of one table.
+
+    Args:
+        items: gives its ids and items, anew at each call.
+        used: ids that relevance names.
+    """
     sizes = _sizes(item for _, item in items())
     equal = Counter(sizes.values())
-    names = {path: f"{size}" if equal[size] == 1 else file_hash(path).hex() for path, size in sizes.items()}
+    names = {path: f"{size}" if equal[size] == 1 else file_hash(path) for path, size in sizes.items()}
     shapes: Counter[str] = Counter()
     seen: set[bytes] = set()
     lengths, unused, count = [], 0, 0
     for key, item in items():
         count += 1
-        shapes[shape_of(item)] += 1
+        shapes[_shape_of(item)] += 1
         unused += key not in used
         texts = [len(part.text) for part in item.parts if isinstance(part, Text)]
         lengths += [sum(texts)] if texts else []
-        seen.add(_digest(item, names))
-    return Side(
+        seen.add(digest_of(row_of(item, lambda source, _: names[Path(source)])))
+    return Figures(
         count=count,
         shapes=dict(shapes.most_common()),
         characters=Spread.of(lengths),
@@ -158,12 +161,6 @@ def _sizes(items: Iterable[Item]) -> dict[Path, int]:
             except OSError as error:
                 raise SourceError(f"cannot read {path} ({error.strerror}); see: anyseek data check") from error
     return sizes
-
-
-def _digest(item: Item, names: dict[Path, str]) -> bytes:
-    """16 bytes that stand for an item's content."""
-    row = row_of(item, lambda source, _: names[Path(source)])
-    return hashlib.blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()
 
 
 def _histogram(scores: Sequence[float]) -> tuple[tuple[float, int], ...]:

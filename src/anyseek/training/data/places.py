@@ -1,11 +1,11 @@
-"""Paths of media: relative to the folder of the dataset, and never out of it."""
+"""Media of a dataset: paths that never lead out of its folder, and whether a file is of the kind it should be."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from anyseek.errors import InputError, RefusedError, SourceError
-from anyseek.media import MediaOptions, open_source, sniff
+from anyseek.media import Blob, MediaOptions, open_source, sniff
 
-__all__ = ["check_file", "inside"]
+__all__ = ["check_file", "checked_kind", "inside"]
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -50,9 +50,22 @@ def check_file(path: Path, kind: str) -> None:
         SourceError: it is missing or cannot be read.
         InputError: it is empty or of another kind.
     """
-    blob = open_source(path, MediaOptions(urls=False))
+    checked_kind(open_source(path, MediaOptions(urls=False)), kind, path.name)
+
+
+def checked_kind(blob: Blob, wanted: str, name: str) -> str:
+    """The kind of a medium: `image`, `video`, `pdf` or `text`; an animated picture is a video where one is wanted.
+
+    Args:
+        blob: the medium.
+        wanted: as `check_file` takes it.
+        name: for the message.
+
+    Raises:
+        InputError: it is of another kind.
+    """
     head = blob.head()
-    found = sniff(head)
-    gif = kind == "video" and head.startswith(b"GIF8")
-    if found is None or (kind and found != kind and not gif):
-        raise InputError(f"{path.name} should be of kind {kind or 'image, video, pdf or text'} (it is {found})")
+    found = "video" if wanted == "video" and head.startswith(b"GIF8") else sniff(head)
+    if found is None or (wanted and found != wanted):
+        raise InputError(f"{name} should be of kind {wanted or 'image, video, pdf or text'} (it is {found})")
+    return found

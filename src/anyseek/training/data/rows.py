@@ -5,6 +5,8 @@ A row is the dictionary form of an item with an `id`. Where order matters, `cont
 "max_frames"}`, `{"page": path, "number": 1}`, `{"file": path}`.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
 from anyseek.training.data.about import check_keys
 from anyseek.training.data.places import inside
 
-__all__ = ["ITEM_KEYS", "RELEVANCE_KEYS", "Put", "check_id", "item_of", "media_of", "relevance_of", "row_of"]
+__all__ = ["Put", "check_id", "digest_of", "item_of", "media_of", "relevance_of", "row_of"]
 
 DICTIONARY = ("text", "image", "video", "fps", "max_frames")
 ITEM_KEYS = ("id", *DICTIONARY, "content", "instruction")
@@ -210,6 +212,11 @@ def _dictionary(parts: Sequence[Part], said: Sequence[Mapping[str, Any]]) -> dic
         if values:
             row[key] = values if len(values) > 1 else values[0]
     return row
+
+
+def digest_of(row: Mapping[str, Any]) -> bytes:
+    """16 bytes that stand for what `row_of` gave: equal for equal rows."""
+    return hashlib.blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()
 
 
 def media_of(item: Item) -> Iterator[tuple[Path, str]]:

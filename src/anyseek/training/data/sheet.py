@@ -15,6 +15,7 @@ from anyseek.media import (
     probe_page,
     probe_video,
     read_frames,
+    read_text,
     render_page,
     sniff,
 )
@@ -35,7 +36,7 @@ body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; background: #fff; colo
 section { border-top: 1px solid #bbb; padding: 1em 0; display: grid; grid-template-columns: 20em 1fr 1fr; gap: 1.5em }
 h2 { font-size: 14px; margin: 0 0 .5em; color: #666; font-weight: 600 }
 .item { border-left: 4px solid #999; padding: .1em .7em; margin-bottom: .8em; overflow-wrap: anywhere }
-.positive { border-color: #2a7d3c } .negative { border-color: #b3402a }
+.positives { border-color: #2a7d3c } .negatives { border-color: #b3402a }
 .item p { margin: .3em 0; white-space: pre-wrap } .note { color: #777; font-size: 12px } .error { color: #b3402a }
 img { margin: 2px 4px 2px 0; vertical-align: top }
 """.strip()
@@ -84,24 +85,17 @@ def _section(data: Dataset, example: Example, row: int) -> str:
     graded = tuple(key for key in example.scores if key not in judged)
     instruction = example.query.instruction or ""
     asked = _box(example.query, example.query_id, "query", f'<p class="note">{escape(instruction)}</p>')
-    columns = [f"<div><h2>Example {row + 1}</h2>{asked}</div>"]
-    for title, keys, kind in (
-        ("Positives", example.positives, "positive"),
-        ("Negatives", example.negatives, "negative"),
-    ):
-        columns.append(_column(data, (title, keys, kind), example))
-    if graded:
-        columns[1] = _column(data, ("Graded", graded, "graded"), example)
-    return f"<section>{''.join(columns)}</section>\n"
+    left = ("Graded", graded) if graded else ("Positives", example.positives)
+    columns = [_column(data, example, *what) for what in (left, ("Negatives", example.negatives))]
+    return f"<section><div><h2>Example {row + 1}</h2>{asked}</div>{''.join(columns)}</section>\n"
 
 
-def _column(data: Dataset, what: tuple[str, Sequence[str], str], example: Example) -> str:
-    """Documents of one kind, the first few of them."""
-    title, keys, kind = what
+def _column(data: Dataset, example: Example, title: str, keys: Sequence[str]) -> str:
+    """Documents of an example, the first few of them."""
     boxes = []
     for key in keys[:SHOWN]:
         score = f'<p class="note">score {example.scores[key]:.4g}</p>' if key in example.scores else ""
-        boxes.append(_box(data.document(key), key, kind, score))
+        boxes.append(_box(data.document(key), key, title.lower(), score))
     more = f'<p class="note">and {len(keys) - SHOWN} more</p>' if len(keys) > SHOWN else ""
     return f"<div><h2>{title} ({len(keys)})</h2>{''.join(boxes)}{more}</div>"
 
@@ -114,13 +108,33 @@ def _box(item: Item, key: str, kind: str, note: str) -> str:
 
 def _part(part: Part) -> str:
     """One part as HTML; what cannot be read says why."""
-    if isinstance(part, Text):
-        cut = " ..." if len(part.text) > LETTERS else ""
-        return f"<p>{escape(part.text[:LETTERS])}{cut}</p>"
     try:
-        return "".join(map(_picture, _thumbnails(part)))
+        shown = _of_content(part) if isinstance(part, File) else part
+        return _words(shown) if isinstance(shown, Text) else "".join(map(_picture, _thumbnails(shown)))
     except InputError as error:
         return f'<p class="error">{escape(str(error))}</p>'
+
+
+def _of_content(part: File) -> Text | Image | Video | Page:
+    """The part that a file is.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    match sniff(open_source(part.source, MEDIA).head()):
+        case "text":
+            return Text(read_text(part.source, MEDIA))
+        case "pdf":
+            return Page(part.source)
+        case "video":
+            return Video(part.source)
+    return Image(part.source)
+
+
+def _words(part: Text) -> str:
+    """A text, the first of it."""
+    cut = " ..." if len(part.text) > LETTERS else ""
+    return f"<p>{escape(part.text[:LETTERS])}{cut}</p>"
 
 
 def _picture(data: bytes) -> str:
@@ -128,7 +142,7 @@ def _picture(data: bytes) -> str:
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
 
 
-def _thumbnails(part: Image | Video | Page | File) -> Iterator[bytes]:
+def _thumbnails(part: Image | Video | Page) -> Iterator[bytes]:
     """JPEG files of what a part shows: one picture, or a few frames.
 
     Raises:
@@ -144,9 +158,7 @@ def _thumbnails(part: Image | Video | Page | File) -> Iterator[bytes]:
                 yield _small(frame, FRAMES)
         case Page():
             yield _page(part)
-        case File() if sniff(open_source(part.source, MEDIA).head()) == "pdf":
-            yield _page(Page(part.source))
-        case _:
+        case Image():
             yield _small(part.source, 1)
 
 

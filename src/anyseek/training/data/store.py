@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from anyseek.errors import InputError
 from anyseek.items import is_picture
-from anyseek.media import Blob, MediaOptions, encode_image, open_source, sniff
+from anyseek.media import Blob, MediaOptions, encode_image, open_source
 from anyseek.media.kind import demuxer, image_format
+from anyseek.training.data.places import checked_kind
 
 __all__ = ["MEDIA", "MediaStore", "file_hash"]
 
@@ -65,13 +65,13 @@ class MediaStore:
         return place
 
 
-def file_hash(path: Path) -> bytes:
-    """16 bytes that stand for the content of a file.
+def file_hash(path: Path) -> str:
+    """32 hexadecimal digits that stand for the content of a file.
 
     Raises:
         SourceError: it cannot be read.
     """
-    return bytes.fromhex(_hash(open_source(path, OPTIONS)))
+    return _hash(open_source(path, OPTIONS))
 
 
 def _hash(blob: Blob) -> str:
@@ -89,10 +89,7 @@ def _suffix(blob: Blob, kind: str) -> str:
     Raises:
         InputError: the content is of another kind.
     """
-    head = blob.head()
-    found = "video" if kind == "video" and head.startswith(b"GIF8") else sniff(head)
-    if found is None or (kind and found != kind):
-        raise InputError(f"{blob.name} should be of kind {kind or 'image, video, pdf or text'} (it is {found})")
+    found, head = checked_kind(blob, kind, blob.name), blob.head()
     if found == "text":
         return ".txt"
     known = found if found == "pdf" else image_format(head) or demuxer(head)

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +17,28 @@ from numpy.typing import NDArray
 
 from anyseek.errors import DependencyError, InputError, SourceError
 
-__all__ = ["Hashes", "JsonlTable", "ParquetTable", "Row", "Table", "hash_of", "open_table", "parquet", "read_line"]
+__all__ = [
+    "GROUP",
+    "JsonlTable",
+    "ParquetTable",
+    "Row",
+    "Table",
+    "hash_of",
+    "lines_of",
+    "open_table",
+    "parquet",
+    "parquet_rows",
+    "read_line",
+    "table_files",
+]
 
 Row = Mapping[str, Any]
 
 SUFFIXES = (".jsonl", ".parquet")
 INDEX = ".index.npy"
 BATCH = 256
+GROUP = 1024
+"""Rows of a row group of a Parquet file that is written: what one random access has to decode."""
 GROUPS_HELD = 2
 """Row groups of a Parquet file that stay decoded."""
 
@@ -69,7 +84,7 @@ def open_table(folder: Path, name: str, key: str) -> Table:
         InputError: it is there in both forms, or damaged.
         DependencyError: it is Parquet, and pyarrow is not installed.
     """
-    found = [path for suffix in SUFFIXES if (path := folder / (name + suffix)).is_file()]
+    found = table_files(folder, name)
     if not found:
         raise SourceError(f"{folder} has neither {name}.jsonl nor {name}.parquet")
     if len(found) > 1:
@@ -77,9 +92,22 @@ def open_table(folder: Path, name: str, key: str) -> Table:
     return JsonlTable(found[0], key) if found[0].suffix == ".jsonl" else ParquetTable(found[0], key)
 
 
+def table_files(folder: Path, name: str) -> list[Path]:
+    """The files that hold a table; there should be one."""
+    return [path for suffix in SUFFIXES if (path := folder / (name + suffix)).is_file()]
+
+
 def hash_of(key: str) -> int:
     """64 bits of an id."""
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line of a file that is not blank, with its number from 1."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, line
 
 
 def read_line(line: bytes) -> Row:
@@ -97,18 +125,23 @@ def read_line(line: bytes) -> Row:
     return row
 
 
-class Hashes:
-    """Rows by the hash of their id; who asks looks at the row itself, since two ids may share a hash."""
+class _Hashes:
+    """Rows by the hash of their id.
+
+    Args:
+        hashes: sorted.
+        rows: number of the row of each.
+    """
 
     def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.uint64]) -> None:
         self.hashes, self.rows = hashes, rows
 
-    def candidates(self, key: str) -> list[int]:
-        """The rows whose id may be this one, in order."""
+    def find(self, key: str, id_of: Callable[[int], Any]) -> int | None:
+        """The first row with an id, or None; `id_of` looks at a row, since two ids may share a hash."""
         wanted = np.uint64(hash_of(key))
         first = int(np.searchsorted(self.hashes, wanted, "left"))
         last = int(np.searchsorted(self.hashes, wanted, "right"))
-        return sorted(int(row) for row in self.rows[first:last])
+        return next((row for row in sorted(map(int, self.rows[first:last])) if id_of(row) == key), None)
 
 
 class JsonlTable:
@@ -130,7 +163,7 @@ class JsonlTable:
         self.path, self.key = path, key
         index = _load_index(path)
         self._index = _make_index(path, key) if index is None else index
-        self._hashes = Hashes(self._index["hash"][1:], self._index["row"][1:])
+        self._hashes = _Hashes(self._index["hash"][1:], self._index["row"][1:])
 
     def __len__(self) -> int:
         """How many rows."""
@@ -144,14 +177,12 @@ class JsonlTable:
 
     def __iter__(self) -> Iterator[Row]:
         """All rows in order."""
-        with self.path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield read_line(line)
+        for _, line in lines_of(self.path):
+            yield read_line(line)
 
     def find(self, key: str) -> int | None:
         """The number of the first row with an id, or None."""
-        return next((row for row in self._hashes.candidates(key) if self[row].get(self.key) == key), None)
+        return self._hashes.find(key, lambda row: self[row].get(self.key))
 
     def place(self, row: int) -> str:
         """File and line."""
@@ -207,8 +238,13 @@ def _key_of(line: bytes, key: str, where: str) -> str:
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     if not isinstance(found, str):
-        raise InputError(f"{where}: {key!r} must be a text (got {found!r}); see: anyseek data check")
+        raise InputError(f"{where}: {_no_id(key, found)}")
     return found
+
+
+def _no_id(key: str, found: Any) -> str:
+    """What is said of a row that cannot be found by its id."""
+    return f"{key!r} must be a text (got {found!r}); see: anyseek data check"
 
 
 def _keep_index(path: Path, index: NDArray[Any]) -> None:
@@ -288,7 +324,7 @@ class ParquetTable:
         groups = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(groups, dtype=np.int64)]).astype(np.int64)
         order = np.argsort(hashes, kind="stable")
-        self._hashes = Hashes(hashes[order], order.astype(np.uint64))
+        self._hashes = _Hashes(hashes[order], order.astype(np.uint64))
         self._held: dict[int, list[Row]] = {}
 
     def __len__(self) -> int:
@@ -309,7 +345,7 @@ class ParquetTable:
     def _hash(self, key: Any, row: int) -> int:
         """The hash of a row's id."""
         if not isinstance(key, str):
-            raise InputError(f"{self.place(row)}: {self.key!r} must be a text (got {key!r})")
+            raise InputError(f"{self.place(row)}: {_no_id(self.key, key)}")
         return hash_of(key)
 
     def _group(self, group: int) -> list[Row]:
@@ -325,7 +361,7 @@ class ParquetTable:
 
     def find(self, key: str) -> int | None:
         """The number of the first row with an id, or None."""
-        return next((row for row in self._hashes.candidates(key) if self[row].get(self.key) == key), None)
+        return self._hashes.find(key, lambda row: self[row].get(self.key))
 
     def place(self, row: int) -> str:
         """File and row, counted from 1."""

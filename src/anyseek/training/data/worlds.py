@@ -42,7 +42,10 @@ class WorldOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for numbers that are too small; kinds and split are checked where they are used."""
         if self.size < 1 or self.negatives < 0 or not self.kinds:
-            raise ConfigError("size must be 1 or more, negatives 0 or more, and kinds not empty")
+            raise ConfigError(
+                "size must be 1 or more, negatives 0 or more, and kinds not empty "
+                f"(got {self.size}, {self.negatives} and {', '.join(self.kinds) or 'none'})"
+            )
 
 
 def write_world(folder: Path | str, options: WorldOptions = WorldOptions()) -> None:

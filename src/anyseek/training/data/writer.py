@@ -13,14 +13,12 @@ from anyseek.items import Item
 from anyseek.training.data.about import TABLES, About
 from anyseek.training.data.rows import check_id, relevance_of, row_of
 from anyseek.training.data.store import MediaStore
-from anyseek.training.data.tables import parquet
+from anyseek.training.data.tables import GROUP, parquet
 
-__all__ = ["DatasetWriter", "Form"]
+__all__ = ["DatasetWriter", "Form", "What", "check_new"]
 
 Form = Literal["jsonl", "parquet"]
-
-GROUP = 1024
-"""Rows of a row group: what one random access has to decode."""
+What = Literal["query", "document"]
 
 
 class DatasetWriter:
@@ -31,7 +29,8 @@ class DatasetWriter:
             writer.query("q0", "a cat")
             writer.relevance("q0", ["d0"])
 
-    Media are copied, each content once. Ids are held in memory, rows are not.
+    Media are copied, each content once. Ids are held in memory, rows are not. Other files that are put into `draft`
+    come along.
 
     Args:
         folder: must not exist, or be empty.
@@ -45,8 +44,7 @@ class DatasetWriter:
 
     def __init__(self, folder: Path | str, about: About, *, form: Form = "jsonl") -> None:
         self.folder, self.about = Path(folder).resolve(), about
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise InputError(f"{self.folder} is there already; remove it, or write to another folder")
+        check_new(self.folder)
         self.draft = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}.writing")
         if form == "parquet":
             parquet()  # absent, it is to leave nothing behind
@@ -97,7 +95,7 @@ class DatasetWriter:
         """
         return row_of(Item.of(item), self._media.put)
 
-    def put(self, what: Literal["query", "document"], key: str, row: Mapping[str, Any]) -> None:
+    def put(self, what: What, key: str, row: Mapping[str, Any]) -> None:
         """Write what `row` gave.
 
         Raises:
@@ -148,6 +146,12 @@ class DatasetWriter:
         if self.folder.exists():
             self.folder.rmdir()
         self.draft.replace(self.folder)
+
+
+def check_new(folder: Path) -> None:
+    """Raise InputError where no dataset can be written: something is there, and is not an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already; remove it, or write to another folder")
 
 
 class _Sink(Protocol):

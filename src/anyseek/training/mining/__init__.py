@@ -8,10 +8,11 @@ Everything is encoded once, in shards that an interrupted run goes on with; simi
 memory.
 """
 
-from anyseek.training.mining.reading import model_print
+from anyseek.training.mining.miner import MineOptions
+from anyseek.training.mining.prints import Known, model_print
 from anyseek.training.mining.report import REPORT, SUSPECTS
 from anyseek.training.mining.rule import Bounds, Hit, Preference, Refined, prefer, refine
-from anyseek.training.mining.run import Known, MineOptions, mine
+from anyseek.training.mining.run import mine
 from anyseek.training.mining.scoring import SCORING, score
 from anyseek.training.mining.shards import Shelf, Shelves
 

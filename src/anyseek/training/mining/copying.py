@@ -1,23 +1,17 @@
 """Queries and documents of a dataset into a new one, which stands alone: media are copied."""
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from anyseek.errors import InputError
 from anyseek.training.data import Dataset, DatasetWriter
+from anyseek.training.data.dataset import Side
 from anyseek.training.data.rows import item_of
 from anyseek.training.data.writer import Form
-from anyseek.training.mining.reading import Side, table_of
 
-__all__ = ["check_new", "copy_items", "form_of"]
+__all__ = ["copy_items", "form_of"]
 
 Bad = Callable[[str, str, str], None]
-
-
-def check_new(folder: Path) -> None:
-    """Raise InputError where the new dataset cannot go, before the work that would be lost."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already; remove it, or write to another folder")
+"""Is told table, id and reason of what cannot be used."""
 
 
 def form_of(data: Dataset) -> Form:
@@ -44,7 +38,7 @@ def copy_items(
     ids: list[str] = []
     left: set[str] = set()
     written: set[str] = set()
-    for number, row in enumerate(table_of(data, side)):
+    for number, row in enumerate(data.table(side)):
         key = row["id"]
         ids.append(key)
         if number in without:

@@ -2,21 +2,19 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from anyseek.engine import Reranker
 from anyseek.errors import InputError
 from anyseek.training.data import Dataset
-from anyseek.training.mining.shards import QUERIES, Shelf
+from anyseek.training.mining.copying import Bad
+from anyseek.training.mining.reading import unplaced
+from anyseek.training.mining.shards import Shelf
 
-__all__ = ["PairScores", "blocks_of", "keep_rate"]
+__all__ = ["PairScores"]
 
-Row = TypeVar("Row")
-Scores = dict[str, dict[str, float | str]]
+Answers = dict[str, dict[str, float | str]]
 """By query, then by document: log-odds, or what is wrong with the pair."""
 
 
@@ -34,13 +32,26 @@ class PairScores:
         self.asked = 0
         shelf.begin()
 
-    def of(self, block: int, wanted: Mapping[str, Sequence[str]]) -> Scores:
-        """The scores of a block of queries.
+    def of(self, block: int, wanted: Mapping[str, Sequence[str]], bad: Bad) -> dict[str, dict[str, float]]:
+        """Log-odds of a block of queries, by query and document.
 
         Args:
             block: its number, which a query keeps whatever the options are.
             wanted: documents by query.
+            bad: is told each pair that cannot be read; it has no score.
         """
+        answers = self._answers(block, wanted)
+        for query, found in answers.items():
+            for document, answer in found.items():
+                if isinstance(answer, str):
+                    bad("pairs", f"{query} {document}", answer)
+        return {
+            query: {document: answer for document, answer in found.items() if not isinstance(answer, str)}
+            for query, found in answers.items()
+        }
+
+    def _answers(self, block: int, wanted: Mapping[str, Sequence[str]]) -> Answers:
+        """What the reranker says of a block; it is asked for what is not on the shelf."""
         known = self._read(block)
         fresh = [(query, one) for query, named in wanted.items() for one in named if one not in known.get(query, {})]
         if fresh:
@@ -50,10 +61,10 @@ class PairScores:
             self.asked += len(fresh)
         return {query: {one: known[query][one] for one in named} for query, named in wanted.items()}
 
-    def _read(self, block: int) -> Scores:
+    def _read(self, block: int) -> Answers:
         """What is on the shelf."""
         try:
-            found: Scores = json.loads(self.shelf.path(block, ".json").read_text(encoding="utf-8"))
+            found: Answers = json.loads(self.shelf.path(block, ".json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         return found
@@ -69,8 +80,7 @@ class PairScores:
             for place, score in zip(good, found.scores.tolist(), strict=True):
                 answers[place] = score if math.isfinite(score) else f"the reranker gave {score}"
             for place, error in found.errors.items():
-                error.place = None
-                answers[good[place]] = str(error)
+                answers[good[place]] = unplaced(error)
         return answers
 
     def _pair(self, query: str, document: str) -> tuple[Any, Any] | str:
@@ -79,26 +89,3 @@ class PairScores:
             return self.data.query(query), self.data.document(document)
         except InputError as error:
             return str(error)
-
-
-def blocks_of(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """Number and rows of one block after the other."""
-    waiting, number = iter(rows), 0
-    while block := list(islice(waiting, QUERIES)):
-        yield number, block
-        number += 1
-
-
-def keep_rate(bar: "tqdm[Any]", queries: int, asked: int, before: int) -> None:
-    """Move a bar by a block; its rate is that of what is scored now, not of what was there.
-
-    Args:
-        bar: of queries.
-        queries: of the block.
-        asked: pairs that were scored until now.
-        before: until the block began.
-    """
-    if asked == before and not bar.disable:
-        bar.initial += queries
-    bar.set_postfix(pairs=asked, refresh=False)
-    bar.update(queries)

@@ -1,21 +1,19 @@
 """Scoring for distillation: a reranker's log-odds of the positives and negatives of every query."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from anyseek.engine import Reranker
-from anyseek.errors import InputError
 from anyseek.training.data import Dataset, DatasetWriter
-from anyseek.training.mining.copying import copy_items, form_of
-from anyseek.training.mining.pairs import PairScores, blocks_of, keep_rate
-from anyseek.training.mining.reading import SIDES, read_judged
-from anyseek.training.mining.run import Known, Tell, check_judged
+from anyseek.training.mining.copying import form_of
+from anyseek.training.mining.pairs import PairScores
+from anyseek.training.mining.prints import Known
+from anyseek.training.mining.report import Account
 from anyseek.training.mining.shards import Shelves
+from anyseek.training.mining.walking import JudgedQuery, Tell, Walk, check_judged
 
 __all__ = ["SCORING", "score"]
 
@@ -53,11 +51,11 @@ def score(
     check_judged(data, out)
     shelf = Shelves.of(data, work).pairs(reranker.identity)
     tell(shelf.news())
-    scores = PairScores(reranker.model, data, shelf)
+    account = Account()
     with DatasetWriter(out, data.about, form=form_of(data)) as writer:
-        run = _Scorer(data, writer, scores)
-        run.run(show)
-        report = {"dataset": data.name, "reranker": dict(reranker.identity), **run.report()}
+        scorer = _Scorer(writer, Walk(data, account, negatives=True), PairScores(reranker.model, data, shelf))
+        scorer.run(show)
+        report = {"dataset": data.name, "reranker": dict(reranker.identity), **account.as_data()}
         (writer.draft / SCORING).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return report
 
@@ -65,64 +63,39 @@ def score(
 class _Scorer:
     """Goes over the relevance, a block of queries at a time."""
 
-    def __init__(self, data: Dataset, writer: DatasetWriter, scores: PairScores) -> None:
-        self.data, self.writer, self.scores = data, writer, scores
-        self.counts: Counter[str] = Counter()
-        self.bad: dict[tuple[str, str], str] = {}
-        self.dropped: list[dict[str, str]] = []
-        self.left: dict[str, set[str]] = {}
+    def __init__(self, writer: DatasetWriter, walk: Walk, scores: PairScores) -> None:
+        self.writer, self.walk, self.scores, self.account = writer, walk, scores, walk.account
 
     def run(self, show: bool) -> None:
         """Write everything."""
-        for side in SIDES:
-            ids, self.left[side] = copy_items(self.data, self.writer, side, self._add_bad)
-            self.counts["queries" if side == "queries" else "documents"] = len(ids)
-        with tqdm(total=len(self.data), desc="score", unit="query", disable=not show) as bar:
-            for number, rows in blocks_of(read_judged(self.data)):
-                before = self.scores.asked
-                self._block(number, [kept for row in rows if (kept := self._known(row)) is not None])
-                keep_rate(bar, len(rows), self.scores.asked, before)
+        self.walk.copy(self.writer)
+        self.walk.for_each_block(self._score, "score", scores=self.scores, show=show)
 
-    def report(self) -> dict[str, Any]:
-        """Counts, and what could not be used."""
-        bad = [{"table": table, "id": key, "reason": text} for (table, key), text in self.bad.items()]
-        counts = dict(self.counts) | {"dropped": len(self.dropped), "bad": len(bad)}
-        return {"counts": counts, "dropped": self.dropped, "bad": bad}
-
-    def _add_bad(self, table: str, key: str, reason: str) -> None:
-        """A row that could not be used; the first reason counts."""
-        self.bad.setdefault((table, key), reason)
-
-    def _known(self, row: dict[str, Any] | InputError) -> dict[str, Any] | None:
-        """A row of relevance without documents that are not there, or None where it is left out."""
-        self.counts["examples"] += 1
-        if isinstance(row, InputError):
-            self._add_bad("relevance", row.place or "", str(row))
-            return None
-        key, named = row["query"], (*row["positives"], *row["negatives"])
-        absent = {one for one in named if self.data.corpus.find(one) is None}
-        for one in sorted(absent):
-            self._add_bad("relevance", key, f"there is no document {one!r}")
-        gone = absent | self.left["corpus"]
-        sides = {side: [one for one in row[side] if one not in gone] for side in ("positives", "negatives")}
-        reason = self.data.about.lacks({**sides, "scores": {}})
-        if key in self.left["queries"] or self.data.queries.find(key) is None:
-            reason = "the query is bad or not there"
-        if reason:
-            self.dropped.append({"query": key, "reason": reason})
-            return None
-        return {"query": key, **sides}
-
-    def _block(self, number: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Score and write some rows."""
-        wanted = {row["query"]: [*row["positives"], *row["negatives"]] for row in rows}
-        found = self.scores.of(number, wanted)
+    def _score(self, number: int, block: Iterator[JudgedQuery]) -> None:
+        """Score and write some queries."""
+        rows = [row for query in block if (row := self._copied(query)) is not None]
+        wanted = {row.query: [*row.positives, *row.negatives] for row in rows}
+        found = self.scores.of(number, wanted, self.account.add_bad)
         for row in rows:
-            given = found[row["query"]]
-            for document, answer in given.items():
-                if isinstance(answer, str):
-                    self._add_bad("pairs", f"{row['query']} {document}", answer)
-            numbers = {document: answer for document, answer in given.items() if not isinstance(answer, str)}
-            self.writer.relevance(row["query"], row["positives"], row["negatives"], numbers)
-            self.counts["kept"] += 1
-            self.counts["scores"] += len(numbers)
+            self.writer.relevance(row.query, row.positives, row.negatives, found[row.query])
+            self.account.counts["kept"] += 1
+            self.account.counts["scores"] += len(found[row.query])
+
+    def _copied(self, query: JudgedQuery) -> "_Row | None":
+        """What of a row is in the new dataset, or None where that is too little for the task."""
+        left = self.walk.left["corpus"]
+        positives, negatives = ([one for one in side if one not in left] for side in (query.positives, query.negatives))
+        reason = self.walk.data.about.lacks({"positives": positives, "negatives": negatives, "scores": {}})
+        if reason is None:
+            return _Row(query.key, positives, negatives)
+        self.account.drop(query.key, reason)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of relevance of the new dataset."""
+
+    query: str
+    positives: list[str]
+    negatives: list[str]

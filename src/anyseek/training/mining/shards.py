@@ -1,6 +1,7 @@
 """Vectors of a table on disk in shards, made once: what is there already is not made again."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,9 @@ from tqdm import tqdm
 from anyseek.engine import Embedder
 from anyseek.errors import InputError
 from anyseek.training.data import Dataset
-from anyseek.training.mining.reading import Side, read_item, rows_print, table_of
+from anyseek.training.data.dataset import Side
+from anyseek.training.mining.prints import rows_print
+from anyseek.training.mining.reading import read_item, unplaced
 
 __all__ = ["QUERIES", "ROWS", "Shelf", "Shelves", "Vectors", "encode_table"]
 
@@ -193,7 +196,7 @@ def encode_table(embedder: Embedder, data: Dataset, side: Side, shelf: Shelf, sh
         show: a progress bar on stderr.
     """
     shelf.begin()
-    table = table_of(data, side)
+    table = data.table(side)
     encode = embedder.encode_query if side == "queries" else embedder.encode_document
     done = shelf.there(len(table))
     with tqdm(total=len(table), initial=done, desc=side, unit="item", disable=not show) as bar:
@@ -216,13 +219,7 @@ def _encoded(encode: Callable[..., Any], items: list[Any]) -> tuple[NDArray[np.f
     vectors = np.full((len(items), found.vectors.shape[1]), np.nan, np.float32)
     vectors[good] = found.vectors
     errors = {place: str(item) for place, item in enumerate(items) if isinstance(item, InputError)}
-    return vectors, errors | {good[place]: _unplaced(error) for place, error in found.errors.items()}
-
-
-def _unplaced(error: InputError) -> str:
-    """The message without the place in the call, which nobody saw."""
-    error.place = None
-    return str(error)
+    return vectors, errors | {good[place]: unplaced(error) for place, error in found.errors.items()}
 
 
 def _write(shelf: Shelf, shard: int, vectors: NDArray[np.float32], errors: Mapping[int, str]) -> None:
@@ -231,9 +228,6 @@ def _write(shelf: Shelf, shard: int, vectors: NDArray[np.float32], errors: Mappi
         shelf.write(shelf.path(shard, ".json"), json.dumps(errors, ensure_ascii=False).encode())
     else:
         shelf.path(shard, ".json").unlink(missing_ok=True)
-    draft = shelf.path(shard, ".npy.unfinished")
-    with draft.open("wb") as file:
-        np.save(file, vectors, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(shelf.path(shard, ".npy"))
+    content = io.BytesIO()
+    np.save(content, vectors, allow_pickle=False)
+    shelf.write(shelf.path(shard, ".npy"), content.getvalue())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anyseek.errors import InputError, RefusedError, SourceError
-from anyseek.training.data.tables import parquet_rows, read_line
+from anyseek.training.data.tables import lines_of, parquet_rows, read_line
 
 __all__ = ["Medium", "Reading", "at", "files_of", "for_each_row", "listed", "number", "sources_of", "text", "texts"]
 
@@ -113,12 +113,10 @@ def _rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines of JSON."""
-    with path.open("rb") as file:
-        for line, raw in enumerate(file, 1):
-            if raw.strip():
-                with at(f"{path.name}:{line}"):
-                    row = dict(read_line(raw))
-                yield line, row
+    for number, line in lines_of(path):
+        with at(f"{path.name}:{number}"):
+            row = dict(read_line(line))
+        yield number, row
 
 
 def _json(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -13,11 +13,10 @@ from anyseek.training.data.collector import Collector, Judged
 from anyseek.training.data.dataset import Dataset, Example
 from anyseek.training.data.formats.reading import Medium, Reading, files_of, for_each_row, number, sources_of
 from anyseek.training.data.formats.writing import dictionary_of, drafted, write_lines
-from anyseek.training.data.tables import parquet
+from anyseek.training.data.tables import GROUP, parquet
 
 __all__ = ["read", "write"]
 
-GROUP = 1024
 LABELS = ("label", "labels", "score", "scores")
 SHEETS = (".csv", ".tsv")
 """Files whose rows all have every column: an empty one of the negatives is none."""
