@@ -21,6 +21,7 @@ from anyseek.engine import Embedder
 from anyseek.evaluation.tasks import SPECS
 from anyseek.evaluation.tasks.making import build
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
+from recipes import family_table
 from recipes.bundling import bundle, fuse
 from recipes.tiny import ASKED, BASE, DATA, DEV, EVERY_KIND, FOUND, HARD, LESSONS, MINED, RUN, SCORED, model_of
 
@@ -78,6 +79,9 @@ def steps(smoke: bool) -> Iterator[Step]:
         reading = ("--reranker", model_of("reranker"), "--plot") if name == "s3" else ("--no-rerank",)
         count = ("--queries", 3 if smoke else EVALUATED)
         yield _command("evaluate", "--model", model, *reading, *count, "--write", RESULTS / name)
+
+    table = RESULTS / "family.md"
+    yield Step(name="table", run=lambda: family_table.write(RESULTS, FAMILY, table))
 
 
 def _written(task: str, out: Path, size: int, *more: str) -> Step:
