@@ -16,7 +16,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,6 @@ EMBEDDER_STAGES = (
 RERANKER_LAYERS = 6
 """One more than the embedder has: it compares."""
 COLLECTION = {"portrait": 500, "scene": 3000, "page": 1800, "chart": 600, "clip": 600, "note": 600}
-"""Documents that each process reads once and then judges."""
-LOOKED_AT = 100
-"""Batches from which what is known is told."""
 
 
 def config(tokenizer: Tokenizer) -> ModelConfig:
@@ -161,6 +158,8 @@ class Run:
         texts: texts of the world that the tokenizer learns from.
         start: model folder to go on from, instead of random weights.
         first: step at which the curriculum then goes on.
+        collection: documents of each kind that the reranker learns on; each process reads them once and then judges.
+        looked_at: batches from which what is known is told.
     """
 
     folder: Path
@@ -171,6 +170,8 @@ class Run:
     texts: int = 60_000
     start: Path | None = None
     first: int = 0
+    collection: Mapping[str, int] = field(default_factory=lambda: COLLECTION)
+    looked_at: int = 100
 
     @property
     def seed(self) -> int:
@@ -250,7 +251,7 @@ def reranker(run: Run) -> None:
     reader = Reader(known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240))
     model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS).train()
     model.visual = known.visual
-    found = Found(reader, COLLECTION, run.seed)
+    found = Found(reader, run.collection, run.seed)
     judging = Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
 
     def learn(part: Part) -> None:
@@ -270,7 +271,7 @@ def reranker(run: Run) -> None:
         _run(model, part.learning, data, part.loss, options, folder / f"log-{part.name}.jsonl", judging.watched)
 
     know, judge = judging.parts()
-    some = itertools.islice(found.batches(know.lessons, replace(run, size=know.size), know.candidates), LOOKED_AT)
+    some = itertools.islice(found.batches(know.lessons, replace(run, size=know.size), know.candidates), run.looked_at)
     if run.start:
         judging.settle(some)
     else:

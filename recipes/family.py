@@ -9,6 +9,7 @@ Nearly every step is a command of anyseek, and is printed before it runs; `runs/
 
 import argparse
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from anyseek.cli.probe import Probe, probe_loss
 from anyseek.engine import Embedder
 from anyseek.evaluation.tasks import SPECS
 from anyseek.evaluation.tasks.making import build
+from anyseek.model import hub
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
-from recipes import family_table
+from recipes import base, family_table
 from recipes.bundling import bundle, fuse
-from recipes.tiny import ASKED, BASE, DATA, DEV, EVERY_KIND, FOUND, HARD, LESSONS, MINED, RUN, SCORED, model_of
+from recipes.tiny import ASKED, BASE, DATA, DEV, EVERY_KIND, FOUND, HARD, JUDGE, LESSONS, MINED, RUN, SCORED, model_of
 
 __all__ = ["Step", "merge", "steps"]
 
@@ -35,6 +37,9 @@ PROBED = 3
 """Queries of each task that the weights of the merge are found on."""
 EVALUATED = 90
 """Queries of each task."""
+FRESH = 7
+"""Steps that count as done, which the collection depends on."""
+FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
 FAMILY = {"base": BASE} | {name: model_of(name) for name in ("s0", "s1", "s2", "s3")}
 
 
@@ -66,8 +71,7 @@ def steps(smoke: bool) -> Iterator[Step]:
         yield _mined(DATA / name, MINED / name)
         yield _mined(ASKED / name, MINED / f"asked-{name}")
     yield _command("train", "recipes.tiny:s1", *brief)
-    yield _command("train", "recipes.tiny:reader", *brief)
-    yield _command("train", "recipes.tiny:reranker", *brief)
+    yield Step(name="reranker", run=lambda: judge(smoke))
     for name in FOUND:
         out = SCORED / name
         yield _command("score", MINED / f"asked-{name}", out, "--reranker", model_of("reranker"), made=out)
@@ -109,16 +113,27 @@ def _command(*words: object, made: Path | None = None) -> Step:
     return Step(name=shlex.join(line), run=run, made=made)
 
 
-def merge(models: tuple[Path, ...], base: Path, out: Path, rounds: int) -> None:
+def judge(smoke: bool) -> None:
+    """The reranker goes on from the bundled one, on a collection that it has not seen; stopped, it begins again."""
+    embedder = JUDGE / "embedder"
+    if not embedder.is_dir():
+        shutil.copytree(hub.locate(BASE, "embedding"), embedder)
+    run = base.Run(
+        folder=JUDGE, minutes=85, steps=2600, size=8, workers=0, start=hub.locate(BASE, "reranking"), first=FRESH
+    )
+    base.reranker(replace(run, steps=FRESH + 2, collection=FEW, looked_at=2) if smoke else run)
+
+
+def merge(models: tuple[Path, ...], start: Path, out: Path, rounds: int) -> None:
     """Self positioning: what each model has learnt since the base, with weights found on queries of every task.
 
     Args:
         models: their folders.
-        base: what they were trained from.
+        start: what they were trained from.
         out: of the new model.
         rounds: of gradient descent.
     """
-    backbones = [Embedder.load(one, dtype="float32") for one in (base, *models)]
+    backbones = [Embedder.load(one, dtype="float32") for one in (start, *models)]
     found = position(
         [one.backbone for one in backbones[1:]],
         backbones[0].backbone,
@@ -126,7 +141,7 @@ def merge(models: tuple[Path, ...], base: Path, out: Path, rounds: int) -> None:
         PositionOptions(steps=rounds),
     )
     print(f"weights {found.weights}, loss {found.losses[0]:.4f} to {min(found.losses):.4f}")
-    merge_folders(models, out, MergeOptions(method="task", weights=found.weights), base)
+    merge_folders(models, out, MergeOptions(method="task", weights=found.weights), start)
 
 
 def _probe() -> Probe:

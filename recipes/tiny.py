@@ -1,17 +1,16 @@
 """The bundled family `anyseek-tiny`, trained on the procedural world as the report trains its own (arXiv 2601.04720).
 
-    base ─┬─ s0 ─┬─ mined ─┬─ s1 ─────────────┬─ s2 ─┐
-          │      │         │                  │      ├─ s3, merged
-          └─ reader ───────┴─ reranker ─ scored      │
-                           └─ s1 ────────────────────┘
+    base ─┬─ s0 ─ mined ── s1 ──┬─ s2 ─┬─ s3, merged
+          │                     │      │
+          └─ reranker ─ scored ─┘  s1 ─┘
 
     python -m recipes.family               all of it, into runs/tiny; what was stopped goes on
     anyseek train recipes.tiny:s1 --set training.steps=100
 
-The base is the pair that the package bundles;
-`recipes.base` makes one from random weights. Relevance in the world is exact: positives are not refined (t+ = -1),
-negatives may look more like the query than the answer does (delta- = 0.2), and the contrastive objective masks what is
-known to answer instead of what looks as if it did (margin off).
+The base is the pair that the package bundled before; `recipes.base` makes such a pair from random weights. Its reranker
+goes on as it began: as a plain stage of yes or no it forgot what it knew within fifty steps (docs/log.md). Relevance in
+the world is exact: positives are not refined (t+ = -1), negatives may look more like the query than the answer does
+(delta- = 0.2), and the contrastive objective masks what is known to answer, not what looks as if it did (margin off).
 """
 
 from collections.abc import Sequence
@@ -21,10 +20,10 @@ from pathlib import Path
 from anyseek.training import TrainOptions
 from anyseek.training.stage import ObjectiveName, ObjectiveOptions, Stage, StageSource
 
-__all__ = ["reader", "reranker", "s0", "s1", "s2"]
+__all__ = ["s0", "s1", "s2"]
 
 RUN = Path("runs/tiny")
-DATA, ASKED, MINED, SCORED, DEV = (RUN / name for name in ("data", "asked", "mined", "scored", "dev"))
+DATA, ASKED, MINED, SCORED, DEV, JUDGE = (RUN / name for name in ("data", "asked", "mined", "scored", "dev", "judge"))
 BASE = "tiny"
 WIDTHS = (128, 64, 32)
 PRECISIONS = ("int8", "binary")
@@ -107,39 +106,6 @@ def s2() -> Stage:
     return _embedder("s2", model_of("s1"), (*scored, *plain), training)
 
 
-def reader() -> Stage:
-    """Yes or no on what needs no mining: right candidates against wrong ones, answers against near misses."""
-    names = [name for name in LESSONS if name == EVERY_KIND or (LESSONS[name].own and name not in GRADED)]
-    return _reranker("reader", BASE, [_judged(name, DATA) for name in names], 900)
-
-
-def reranker() -> Stage:
-    """The reader goes on with everything, answers against the negatives that were mined with s0."""
-    sources = [_judged(name, MINED if name in FOUND else DATA) for name in LESSONS if name not in GRADED]
-    return _reranker("reranker", model_of("reader"), sources, 2000)
-
-
-def _judged(name: str, folder: Path) -> StageSource:
-    """A lesson as pairs: each query with an answer and three documents that are none."""
-    return _source(name, folder, 3, queries=max(4, LESSONS[name].queries // 3))
-
-
-def _reranker(name: str, model: str, sources: Sequence[StageSource], steps: int) -> Stage:
-    """What the stages of the reranker have in common."""
-    return Stage(
-        kind="reranker",
-        model=model,
-        out=RUN / name,
-        sources=tuple(sources),
-        training=TrainOptions(steps=steps, learning_rate=3e-4, spike=3.0),
-        lora=None,
-        vision=True,
-        attention="matmul",
-        kernels="compiled",
-        piece_tokens=32_768,
-    )
-
-
 def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions) -> Stage:
     """What the stages of the embedder have in common: all weights learn, in every width and precision."""
     return Stage(
@@ -196,4 +162,4 @@ def _source(
 
 def model_of(name: str) -> str:
     """The model that a run leaves."""
-    return str(RUN / name / "model")
+    return str(JUDGE / "reranker" if name == "reranker" else RUN / name / "model")

@@ -30,10 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     short = base.Run(folder=folder, minutes=10, steps=6, size=8, workers=0, texts=300)
     base.embedder(short)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "COLLECTION", FEW)
-        patch.setattr(base, "LOOKED_AT", 3)
-        base.reranker(replace(short, steps=3, minutes=0.2))
+    base.reranker(replace(short, steps=3, minutes=0.2, collection=FEW, looked_at=3))
     bundling.fuse(folder / "embedder", folder / "reranker", queries=4)
     return folder
 
