@@ -32,7 +32,7 @@ __all__ = ["Step", "merge", "steps"]
 DONE, RESULTS = RUN / "done.txt", RUN / "results"
 GUARD = "text-to-picture"
 SHARE = 4
-"""For so many queries of a lesson there is one more, that only the teacher is asked."""
+"""For so many queries of a lesson there is one more, that is mined and that the teacher is asked."""
 PROBED = 3
 """Queries of each task that the weights of the merge are found on."""
 EVALUATED = 90
@@ -68,13 +68,12 @@ def steps(smoke: bool) -> Iterator[Step]:
     yield _written(GUARD, DEV, 4 if smoke else 150, "--split", "composition")
     yield _command("train", "recipes.tiny:s0", *brief)
     for name in FOUND:
-        yield _mined(DATA / name, MINED / name)
-        yield _mined(ASKED / name, MINED / f"asked-{name}")
+        yield _mined(ASKED / name, MINED / name)
     yield _command("train", "recipes.tiny:s1", *brief)
     yield Step(name="reranker", run=lambda: judge(smoke))
     for name in FOUND:
         out = SCORED / name
-        yield _command("score", MINED / f"asked-{name}", out, "--reranker", model_of("reranker"), made=out)
+        yield _command("score", MINED / name, out, "--reranker", model_of("reranker"), made=out)
     yield _command("train", "recipes.tiny:s2", *brief)
     s1, s2, s3 = (Path(model_of(name)) for name in ("s1", "s2", "s3"))
     yield Step(name="merge", run=lambda: merge((s1, s2), Path(model_of("s0")), s3, 2 if smoke else 20))

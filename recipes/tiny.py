@@ -88,22 +88,22 @@ HARD = 5
 
 def s0() -> Stage:
     """All tasks, against what happens to be in the batch and against a query's own candidates."""
-    return _embedder(
-        "s0", BASE, _sources(DATA, hard=False), TrainOptions(steps=450, learning_rate=1.5e-4, warmup_steps=30)
-    )
+    sources = [_lesson(name) for name in LESSONS]
+    return _embedder("s0", BASE, sources, TrainOptions(steps=300, learning_rate=1.5e-4, warmup_steps=30))
 
 
 def s1() -> Stage:
-    """All tasks again, retrieval with the negatives that s0 takes for answers."""
-    return _embedder("s1", model_of("s0"), _sources(MINED, hard=True), TrainOptions(steps=1200, learning_rate=4e-4))
+    """All tasks again, and other queries with the documents that s0 takes for answers."""
+    mined = [_source(name, MINED, LESSONS[name].negatives) for name in FOUND]
+    sources = (*mined, *(_lesson(name, share=0.5 if name in FOUND else 1.0) for name in LESSONS))
+    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=250, learning_rate=1e-4, warmup_steps=20))
 
 
 def s2() -> Stage:
-    """s1 distilled from the reranker, beside the retrieval it was learnt from; only queries meet documents."""
-    scored = [_source(name, SCORED, HARD, objective="distillation", queries=10) for name in FOUND]
-    plain = [_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND]
-    training = TrainOptions(steps=400, learning_rate=1.5e-4)
-    return _embedder("s2", model_of("s1"), (*scored, *plain), training)
+    """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
+    scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in FOUND]
+    sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
+    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=120, learning_rate=5e-5, warmup_steps=10))
 
 
 def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions) -> Stage:
@@ -127,17 +127,11 @@ def _embedder(name: str, model: str, sources: Sequence[StageSource], training: T
     )
 
 
-def _sources(mined: Path, *, hard: bool) -> list[StageSource]:
-    """Every lesson; hard negatives where they have been mined."""
-    return [
-        _source(
-            name,
-            mined if name in FOUND else DATA,
-            lesson.negatives if lesson.own or hard else 0,
-            objective="classification" if lesson.own and name not in GRADED else "auto",
-        )
-        for name, lesson in LESSONS.items()
-    ]
+def _lesson(name: str, share: float = 1.0) -> StageSource:
+    """A lesson as it was written; without hard negatives where a query has no candidates of its own."""
+    lesson = LESSONS[name]
+    objective: ObjectiveName = "classification" if lesson.own and name not in GRADED else "auto"
+    return _source(name, DATA, lesson.negatives if name not in FOUND else 0, objective=objective, share=share)
 
 
 def _source(
