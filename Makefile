@@ -1,5 +1,6 @@
 # make demo    install, then search the bundled samples      make check   format, lint, types, architecture
 # make test    install with the test extra, then run pytest  make bench   benchmarks/ and anyseek bench
+# make tiny    train the bundled family (hours on a CPU; ARGS=--smoke: the same steps in minutes)
 # Another Python: make PYTHON=python3.12 test. Options for pip: PIP_FLAGS="--index-url ...".
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench train-base world-assets samples clean
+.PHONY: help demo test check format bench tiny train-base world-assets samples clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -47,6 +48,9 @@ format: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
 	$(BIN)/anyseek bench
+
+tiny: $(VENV)/.stamp-test
+	$(BIN)/python -m recipes.family $(ARGS)
 
 train-base: $(VENV)/.stamp-base
 	$(BIN)/python -m recipes.base embedder runs/base
