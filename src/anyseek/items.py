@@ -55,21 +55,37 @@ class Video:
         fps: frames per second to sample, over the item's limit.
         max_frames: most frames to sample, over the item's limit.
         rate: frames per second at which a list of frames was taken (the reference assumes 2).
+        start: second of a video file at which a segment of it begins; None is its beginning.
+        end: second before which the segment ends; None is the end of the file.
     """
 
     source: Source
     fps: float | None = None
     max_frames: int | None = None
     rate: float = 2.0
+    start: float | None = None
+    end: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise InputError for a rate or limit that is not a positive number."""
+        """Raise InputError for a rate or limit that is not a positive number, or a segment that is none."""
         for name, kind in (("fps", Real), ("max_frames", Integral), ("rate", Real)):
             value = getattr(self, name)
             if value is None and name != "rate":
                 continue
             if not _is_positive(value, kind):
                 raise InputError(f"{name} of a video must be a positive {NUMBERS[kind]} (got {value!r})")
+        self._check_segment()
+
+    def _check_segment(self) -> None:
+        """Raise InputError for seconds that are no segment, or one of a list of frames."""
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            if value is not None and not (value == 0 or _is_positive(value, Real)):
+                raise InputError(f"{name} of a video must be a number of seconds from 0 on (got {value!r})")
+        if self.end is not None and self.end <= (self.start or 0):
+            raise InputError(f"a segment of a video must end after it starts (got {self.start or 0} to {self.end})")
+        if self.is_frames and (self.start is not None or self.end is not None):
+            raise InputError("start and end are of a video file; of a list of frames, give those that are wanted")
 
     @property
     def is_frames(self) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anyseek.errors import DecodeError, InputError, LimitError
-from anyseek.media import MediaOptions, page_text, probe_page, render_page
+from anyseek.media import MediaOptions, page_text, pdf, probe_page, render_page
 
 OPTIONS = MediaOptions()
 Make = Callable[..., bytes]
@@ -138,3 +138,34 @@ def test_threads_take_turns(make_pdf: Make) -> None:
     for worker in workers:
         worker.join()
     assert same == [True] * 40
+
+
+def test_a_long_document_stays_open_until_it_changes(make_pdf: Make, tmp_path: Path) -> None:
+    path = tmp_path / "long.pdf"
+    path.write_bytes(make_pdf(*["/MediaBox [0 0 200 300]"] * 40))
+    pdf.OPEN.clear()
+    assert probe_page(path, 40, OPTIONS).width_points == 200
+    ((document, uses),) = pdf.OPEN.values()
+    assert probe_page(path, 1, OPTIONS).pages == 40
+    assert [*pdf.OPEN.values()] == [(document, uses + 1)]
+    with pytest.raises(InputError):
+        probe_page(path, 41, OPTIONS)
+    assert not pdf.OPEN  # what failed is not kept
+    assert probe_page(path, 2, OPTIONS).pages == 40
+    path.write_bytes(make_pdf(*["/MediaBox [0 0 100 300]"] * 41))
+    assert probe_page(path, 41, OPTIONS).width_points == 100
+
+
+def test_few_documents_stay_open_and_short_ones_not_at_all(
+    make_pdf: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pdf.OPEN.clear()
+    monkeypatch.setattr(pdf, "MOST_USES", 2)
+    for number in range(4):
+        path = tmp_path / f"{number}.pdf"
+        path.write_bytes(make_pdf(*["/MediaBox [0 0 200 300]"] * (1 if number == 3 else 40)))
+        probe_page(path, 1, OPTIONS)
+    assert [Path(state[0]).name for state in pdf.OPEN] == ["1.pdf", "2.pdf"]
+    for _ in range(2):
+        probe_page(tmp_path / "2.pdf", 1, OPTIONS)
+    assert [Path(state[0]).name for state in pdf.OPEN] == ["1.pdf"]  # opened anew after so many uses

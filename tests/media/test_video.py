@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anyseek.errors import DecodeError, InputError, LimitError
-from anyseek.media import MediaOptions, frames, iterate_frames, probe_video, read_frames
+from anyseek.media import MediaOptions, film_seconds, frames, index, iterate_frames, probe_video, read_frames
 from anyseek.media.source import open_source
 
 Film = Callable[[str], Path]
@@ -297,3 +297,19 @@ def test_a_blob_is_taken_too(film: Film) -> None:
     blob = open_source(film("b_frames.mp4"), OPTIONS)
     assert probe_video(blob, OPTIONS).frames == 60
     assert read_frames(blob, [59], OPTIONS).shape == (1, 64, 96, 3)
+
+
+def test_the_index_of_a_file_is_read_once_until_it_changes(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, scans = tmp_path / "film.mkv", []
+    path.write_bytes(film("h264.mkv").read_bytes())
+    plain = index.scan
+    monkeypatch.setattr(index, "scan", lambda *given: scans.append(given) or plain(*given))
+    for place in (0, 20, 40):
+        read_frames(path, [place], OPTIONS)
+    assert probe_video(path, OPTIONS).frames == 60
+    assert len(scans) == 1
+    path.write_bytes(film("vp9.webm").read_bytes())
+    assert np.array_equal(read_frames(path, [7], OPTIONS), read_frames(film("vp9.webm").read_bytes(), [7], OPTIONS))
+    assert film_seconds(path, OPTIONS) == pytest.approx(2.4, abs=0.1)

@@ -8,7 +8,8 @@ from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import PageInfo, page_text, probe_page, render_page
 from anyseek.media.source import Blob, open_source
 from anyseek.media.text import read_text
-from anyseek.media.video import VideoInfo, iterate_frames, probe_video, read_frames
+from anyseek.media.thumbnail import film_thumbnail, glimpse, page_thumbnail, picture_thumbnail
+from anyseek.media.video import VideoInfo, film_seconds, iterate_frames, probe_video, read_frames
 
 __all__ = [
     "Blob",
@@ -18,11 +19,16 @@ __all__ = [
     "Size",
     "VideoInfo",
     "encode_image",
+    "film_seconds",
+    "film_thumbnail",
+    "glimpse",
     "iterate_frames",
     "load_image",
     "numbers_of",
     "open_source",
     "page_text",
+    "page_thumbnail",
+    "picture_thumbnail",
     "probe_image",
     "probe_page",
     "probe_video",

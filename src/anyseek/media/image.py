@@ -97,7 +97,7 @@ def probe_image(source: Any, options: MediaOptions) -> Size:
         return _size(_opened(file, blob), blob.name, options)
 
 
-def load_image(source: Any, options: MediaOptions) -> Image.Image:
+def load_image(source: Any, options: MediaOptions, *, side: int | None = None) -> Image.Image:
     """The picture as an RGB image, converted exactly as the reference does.
 
     RGBA is laid on white. Every other mode goes through Pillow's `convert("RGB")`: grey with alpha and palettes with
@@ -110,6 +110,8 @@ def load_image(source: Any, options: MediaOptions) -> Image.Image:
             (height, width), (height, width, 1, 3 or 4), or (3, height, width) when the last axis is none of these;
             bool, uint8, uint16 (full range) or float in [0, 1].
         options: sources allowed and limits.
+        side: pixels that are enough for either side: a JPEG file is then decoded at a fraction of its size, in less
+            time; None gives every pixel.
 
     Raises:
         SourceError, RefusedError: as `open_source`.
@@ -124,7 +126,11 @@ def load_image(source: Any, options: MediaOptions) -> Image.Image:
         return _finish(source, "the PIL image", options)
     blob = open_source(source, options)
     with blob.open() as file, _decoding(blob.name):
-        return _finish(_opened(file, blob), blob.name, options)
+        image = _opened(file, blob)
+        if side is not None:
+            check_pixels(Size(*image.size), blob.name, options)
+            image.draft(None, (side, side))
+        return _finish(image, blob.name, options)
 
 
 def check_pixels(size: Size, name: str, options: MediaOptions) -> Size:

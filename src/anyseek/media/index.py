@@ -1,5 +1,6 @@
 """The frames of a film, counted and timed without decoding them."""
 
+import functools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,12 +10,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from anyseek.errors import DecodeError, LimitError
-from anyseek.media.film import Film, decode, decoding
+from anyseek.errors import DecodeError, LimitError, SourceError
+from anyseek.media.film import Film, decode, decoding, opened
 from anyseek.media.image import Size
 from anyseek.media.options import MediaOptions
+from anyseek.media.source import Blob
 
-__all__ = ["Index", "Key", "glance", "scan"]
+__all__ = ["Index", "Key", "glance", "index_of", "scan"]
 
 LOOK_AHEAD = 16
 """Packets among which the frames shown before a key must come (no codec reorders more)."""
@@ -64,6 +66,30 @@ class _Tally:
             self.packets += 1
             if packet.pts is not None:
                 self.times.append(packet.pts)
+
+
+def index_of(blob: Blob, options: MediaOptions) -> Index:
+    """The index of a film; a file's is kept for a while, so that its segments do not read the whole of it each.
+
+    Raises:
+        SourceError: the file went away.
+        DecodeError, LimitError: as `scan`.
+    """
+    if blob.path is None:
+        with opened(blob, options) as film:
+            return scan(film, options)
+    try:
+        status = blob.path.stat()
+    except OSError as error:
+        raise SourceError(f"cannot read {blob.name}: {error.strerror}") from error
+    return _scanned(blob, status.st_size, status.st_mtime_ns, options)
+
+
+@functools.lru_cache(maxsize=4)
+def _scanned(blob: Blob, size: int, modified: int, options: MediaOptions) -> Index:
+    """The index of a file as it is: with another size or time it is another one."""
+    with opened(blob, options) as film:
+        return scan(film, options)
 
 
 def scan(film: Film, options: MediaOptions) -> Index:

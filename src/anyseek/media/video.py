@@ -16,11 +16,11 @@ from anyseek.media.array import film_of, is_array
 from anyseek.media.film import Film, decoding, opened
 from anyseek.media.frames import frames_at
 from anyseek.media.image import Size, check_pixels
-from anyseek.media.index import Index, glance, scan
+from anyseek.media.index import Index, glance, index_of
 from anyseek.media.options import MediaOptions
 from anyseek.media.source import open_source
 
-__all__ = ["VideoInfo", "iterate_frames", "probe_video", "read_frames"]
+__all__ = ["VideoInfo", "film_seconds", "iterate_frames", "probe_video", "read_frames"]
 
 ARRAY_RATE = 2.0
 
@@ -64,10 +64,20 @@ def probe_video(source: Any, options: MediaOptions) -> VideoInfo:
         if seen and rate:
             check_pixels(seen[0], blob.name, options)
             return VideoInfo(*seen[0], seen[1], float(rate))
+    index = index_of(blob, options)
+    check_pixels(index.size, blob.name, options)
     with opened(blob, options) as film:
-        index = scan(film, options)
-        check_pixels(index.size, blob.name, options)
         return VideoInfo(*index.size, len(index.times), _rate(film, index))
+
+
+def film_seconds(source: Any, options: MediaOptions) -> float:
+    """How long a video file lasts as its header says; 0 when it does not. An estimate: nothing is read but the header.
+
+    Raises:
+        InputError: as `probe_video`.
+    """
+    with opened(open_source(source, options), options) as film:
+        return (film.container.duration or 0) / 1e6
 
 
 def read_frames(source: Any, indices: Sequence[int], options: MediaOptions) -> NDArray[np.uint8]:
@@ -108,10 +118,10 @@ def iterate_frames(source: Any, indices: Sequence[int], options: MediaOptions) -
         yield from film_of(source)[_checked(indices, len(source), "the video array")]
         return
     blob = open_source(source, options)
+    index = index_of(blob, options)
+    check_pixels(index.size, blob.name, options)
+    places = _checked(indices, len(index.times), blob.name)
     with opened(blob, options) as film, decoding(blob.name):
-        index = scan(film, options)
-        check_pixels(index.size, blob.name, options)
-        places = _checked(indices, len(index.times), blob.name)
         repeats = iter(np.unique(places, return_counts=True)[1].tolist())
         for frame in frames_at(film, index, sorted(set(places)), options):
             picture = np.asarray(frame.to_ndarray(format="rgb24", **index.size._asdict()), np.uint8)

@@ -141,13 +141,18 @@ def smaller(visual: Visual, limits: Limits, scale: float, media: MediaOptions) -
 
 
 def _file_video(part: Video, limits: Limits, media: MediaOptions) -> FileVideo:
-    """The reference bounds a file by frames; its total pixels count only when the user sets them."""
+    """The reference bounds a file by frames; its total pixels count only when the user sets them.
+
+    A segment is shown as if it were a file of its own: its times count from its start.
+    """
     info = probe_video(part.source, media)
     filled = rules.filled(limits, replace(rules.REFERENCE, total_pixels=rules.FILE_TOTAL_PIXELS))
-    count = rules.frame_count(info.frames, info.rate, part.fps or filled.fps, part.max_frames or filled.max_frames)
-    indices = rules.frame_indices(info.frames, count)
+    first, frames = rules.segment_frames(info.frames, info.rate, part.start, part.end)
+    count = rules.frame_count(frames, info.rate, part.fps or filled.fps, part.max_frames or filled.max_frames)
+    indices = rules.frame_indices(frames, count)
     size = _frame_size((info.width, info.height), count, filled)
-    return FileVideo(part, size, tuple(indices), tuple(rules.pair_seconds(indices, info.rate)))
+    seconds = rules.pair_seconds(indices, info.rate)
+    return FileVideo(part, size, tuple(first + index for index in indices), tuple(seconds))
 
 
 def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVideo:

@@ -26,6 +26,7 @@ __all__ = [
     "listed_frame_size",
     "listed_indices",
     "pair_seconds",
+    "segment_frames",
 ]
 
 Size = tuple[int, int]
@@ -124,6 +125,27 @@ def frame_count(frames: int, rate: float, fps: float, max_frames: int) -> int:
             "; give a single frame as an image"
         )
     return count
+
+
+def segment_frames(frames: int, rate: float, start: float | None, end: float | None) -> tuple[int, int]:
+    """The first frame of a segment of a video file, and how many frames it has: those shown from start to before end.
+
+    Args:
+        frames: frames in the file.
+        rate: frames per second of the file.
+        start: seconds; None is the beginning of the file.
+        end: seconds; None is its end.
+
+    Raises:
+        InputError: the file ends before the segment starts.
+    """
+    # Borders that are meant to lie on a frame must not miss it by a rounding.
+    first, last = (
+        math.ceil(round(second * rate, 6)) for second in (start or 0.0, frames / rate if end is None else end)
+    )
+    if first >= frames:
+        raise InputError(f"a segment starts at {start:g} s, but the video has only {frames / rate:.1f} s")
+    return first, min(last, frames) - first
 
 
 def frame_indices(frames: int, count: int) -> list[int]:

@@ -1,0 +1,86 @@
+"""Small pictures of what was found, and how alike two of them look."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anyseek.errors import DecodeError
+from anyseek.media.image import load_image
+from anyseek.media.options import MediaOptions
+from anyseek.media.pdf import probe_page, render_page
+from anyseek.media.video import probe_video, read_frames
+
+__all__ = ["film_thumbnail", "glimpse", "page_thumbnail", "picture_thumbnail"]
+
+SIDE = 256
+"""Longest side in pixels."""
+QUALITY = 75
+GLIMPSE = 16
+
+
+def picture_thumbnail(source: Any, options: MediaOptions, side: int = SIDE) -> bytes:
+    """A picture in small, as the bytes of a WebP file; turned as its EXIF tag says, since it is for people.
+
+    Args:
+        source: as `load_image`.
+        options: sources allowed and limits.
+        side: longest side in pixels; a smaller picture keeps its size.
+
+    Raises:
+        InputError: as `load_image`.
+    """
+    return _encoded(load_image(source, replace(options, exif_orientation=True), side=2 * side), side)
+
+
+def page_thumbnail(source: Any, number: int, options: MediaOptions, side: int = SIDE) -> bytes:
+    """A page of a PDF in small; as `picture_thumbnail`.
+
+    Raises:
+        InputError: as `render_page`.
+    """
+    page = probe_page(source, number, options)
+    scale = 2 * side / max(page.width_points, page.height_points)
+    width, height = (max(1, round(scale * points)) for points in (page.width_points, page.height_points))
+    return _encoded(render_page(source, number, (width, height), options), side)
+
+
+def film_thumbnail(source: Any, seconds: float, options: MediaOptions, side: int = SIDE) -> bytes:
+    """The frame of a video at a time, in small; the last one when the video ends before. As `picture_thumbnail`.
+
+    Raises:
+        InputError: as `read_frames`.
+    """
+    film = probe_video(source, options)
+    place = min(film.frames - 1, max(0, int(seconds * film.rate)))
+    return _encoded(Image.fromarray(read_frames(source, [place], options)[0]), side)
+
+
+def _encoded(picture: Image.Image, side: int) -> bytes:
+    """The bytes, without anything that the source said about itself."""
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture.info.clear()
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def glimpse(thumbnail: bytes) -> NDArray[np.float32]:
+    """What a picture looks like from afar: `(16, 16, 3)` from 0 to 1, whatever its shape.
+
+    Args:
+        thumbnail: bytes of a picture.
+
+    Raises:
+        DecodeError: they are none.
+    """
+    try:
+        picture = load_image(thumbnail, MediaOptions())
+    except DecodeError as error:
+        raise DecodeError(f"a thumbnail is damaged ({error}); index its file anew") from error
+    small = picture.resize((GLIMPSE, GLIMPSE), Image.Resampling.BOX)
+    seen: NDArray[np.float32] = np.asarray(small, dtype=np.float32) / np.float32(255)
+    return seen
