@@ -21,6 +21,7 @@ from anyseek.cli.probe import Probe, probe_loss
 from anyseek.engine import Embedder
 from anyseek.evaluation.tasks import SPECS
 from anyseek.evaluation.tasks.making import build
+from anyseek.evaluation.tasks.plot import load_figure
 from anyseek.model import hub
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
 from recipes import base, family_table
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("--bundle", action="store_true", help="then take the last models as the bundled pair")
     parser.add_argument("--list", action="store_true", help="say which steps are done, and stop")
     given = parser.parse_args()
+    load_figure()  # absent, it is to be known now and not after hours
     done = set(DONE.read_text(encoding="utf-8").splitlines()) if DONE.exists() else set()
     for step in steps(given.smoke):
         is_done = step.name in done or (step.made is not None and step.made.is_dir())

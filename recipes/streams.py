@@ -173,16 +173,11 @@ def portrait(rng: random.Random) -> world.Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """A name printed on a small sheet of paper."""
+class Name:
+    """The name of an object in a language."""
 
     object_id: str
     language: str
-    size: int
-    face: str
-    colour: str
-
-    kind = "page"
 
     def facts(self) -> frozenset[world.Fact]:
         """About its object."""
@@ -191,6 +186,17 @@ class Label:
     def compositions(self) -> tuple[world.Composition, ...]:
         """None."""
         return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label(Name):
+    """A name printed on a small sheet of paper."""
+
+    size: int
+    face: str
+    colour: str
+
+    kind = "page"
 
     def draw(self) -> np.ndarray:
         """Pixels of shape (height, width, 3), uint8."""
@@ -205,21 +211,10 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Word(Name):
     """A name and nothing else: the easiest text there is."""
 
-    object_id: str
-    language: str
-
     kind = "note"
-
-    def facts(self) -> frozenset[world.Fact]:
-        """About its object."""
-        return frozenset({("about", self.object_id)})
-
-    def compositions(self) -> tuple[world.Composition, ...]:
-        """None."""
-        return ()
 
     def draw(self) -> str:
         """The name."""
@@ -262,9 +257,10 @@ def _subject(query: world.Query) -> int:
 
 def _matches(pairs: Sequence[world.Pair], documents: Sequence[world.Thing]) -> Tensor:
     """`(queries, documents)` bool: exact relevance."""
-    known = [(document.kind, document.facts()) for document in documents]
-    rows = [[kind in p.query.kinds and p.query.needs <= facts for kind, facts in known] for p in pairs]
-    return torch.tensor(rows)
+    answers = torch.zeros(len(pairs), len(documents), dtype=torch.bool)
+    for query, right in world.judge([pair.query for pair in pairs], documents).items():
+        answers[query, sorted(right)] = True
+    return answers
 
 
 def asked_item(query: world.Query, rng: random.Random) -> Item:

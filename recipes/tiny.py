@@ -96,14 +96,14 @@ def s1() -> Stage:
     """All tasks again, and other queries with the documents that s0 takes for answers."""
     mined = [_source(name, MINED, LESSONS[name].negatives) for name in FOUND]
     sources = (*mined, *(_lesson(name, share=0.5 if name in FOUND else 1.0) for name in LESSONS))
-    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=250, learning_rate=1e-4, warmup_steps=20))
+    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=200, learning_rate=2e-4, warmup_steps=20))
 
 
 def s2() -> Stage:
     """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
     scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in FOUND]
     sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
-    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=120, learning_rate=5e-5, warmup_steps=10))
+    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=80, learning_rate=5e-5, warmup_steps=10))
 
 
 def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions) -> Stage:
