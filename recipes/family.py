@@ -26,7 +26,22 @@ from anyseek.model import hub
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
 from recipes import base, family_table
 from recipes.bundling import bundle, fuse
-from recipes.tiny import ASKED, BASE, DATA, DEV, EVERY_KIND, FOUND, HARD, JUDGE, LESSONS, MINED, RUN, SCORED, model_of
+from recipes.tiny import (
+    ASKED,
+    BASE,
+    DATA,
+    DEV,
+    EVERY_KIND,
+    FOUND,
+    HARD,
+    JUDGE,
+    LESSONS,
+    MINED,
+    RUN,
+    SCORED,
+    TAUGHT,
+    model_of,
+)
 
 __all__ = ["Step", "merge", "steps"]
 
@@ -72,7 +87,7 @@ def steps(smoke: bool) -> Iterator[Step]:
         yield _mined(ASKED / name, MINED / name)
     yield _command("train", "recipes.tiny:s1", *brief)
     yield Step(name="reranker", run=lambda: judge(smoke))
-    for name in FOUND:
+    for name in TAUGHT:
         out = SCORED / name
         yield _command("score", MINED / name, out, "--reranker", model_of("reranker"), made=out)
     yield _command("train", "recipes.tiny:s2", *brief)

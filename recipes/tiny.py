@@ -81,6 +81,8 @@ LESSONS = {
 
 FOUND = tuple(name for name, lesson in LESSONS.items() if not lesson.own and name != EVERY_KIND)
 """What is looked for among all documents: mined, reranked and distilled."""
+TAUGHT = ("text-to-picture", "composed-to-picture", "text-to-clip", "text-to-page")
+"""What the teacher is asked: a pair takes it as long as training takes for three."""
 GRADED = tuple(name for name in LESSONS if name.startswith("text-likeness"))
 HARD = 5
 """Negatives that are mined for a query."""
@@ -101,7 +103,7 @@ def s1() -> Stage:
 
 def s2() -> Stage:
     """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
-    scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in FOUND]
+    scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in TAUGHT]
     sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
     return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=80, learning_rate=5e-5, warmup_steps=10))
 
