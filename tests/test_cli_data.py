@@ -109,6 +109,22 @@ def test_world(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "3 queries" in result.stderr
     assert Dataset.open(tmp_path / "w").name == "world-object-5"
+    assert Dataset.open(tmp_path / "w").about.task == "retrieval"
     bad = run("world", tmp_path / "x", "--kinds", "song")
     assert bad.exit_code == 2
     assert "kinds must be of" in bad.stderr
+
+
+def test_world_of_a_task(run: Run, tmp_path: Path) -> None:
+    given = ("--task", "text-likeness", "--size", 3, "--seed", 2, "--split", "object", "--parquet")
+    result = run("world", tmp_path / "w", *given)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"3 queries and 3 documents in {tmp_path / 'w'}\n"
+    data = Dataset.open(tmp_path / "w")
+    assert (data.name, data.task, data.corpus.path.name) == ("text-likeness-object-2", "sts", "corpus.parquet")
+    unknown = run("world", tmp_path / "x", "--task", "text-likenes")
+    assert unknown.exit_code == 2 and "there are picture-object" in unknown.stderr
+    for spare in (("--negatives", 2), ("--kinds", "note")):
+        refused = run("world", tmp_path / "x", *given, *spare)
+        assert refused.exit_code == 2 and "--kinds and --negatives are not for --task" in refused.stderr
+    assert not (tmp_path / "x").exists()

@@ -21,6 +21,7 @@ from anyseek.world import (
     ask_by_picture_and_words,
     build_corpus,
     held_out,
+    judge,
     languages,
     near_misses,
     object_ids,
@@ -122,6 +123,21 @@ def test_corpora(split: str) -> None:
         right = {i for i, thing in enumerate(corpus.things) if query.matches(thing)}
         assert right
         assert corpus.relevance[index] == right
+
+
+def test_judging_is_looking_at_every_thing_for_every_query() -> None:
+    """Queries of every kind and level, and one for all kinds, among things that none of them was made for."""
+    things = [thing for pair in take(150, seed=1) for thing in (pair.positive, *pair.negatives)]
+    queries = [pair.query for seed in (1, 2) for pair in take(120, seed=seed)]
+    queries += [ask_by_name(name, "en") for name in object_ids("train")[:40]]
+    slow = {
+        index: frozenset(place for place, thing in enumerate(things) if query.matches(thing))
+        for index, query in enumerate(queries)
+    }
+    assert judge(queries, things) == slow
+    assert {len(found) > 1 for found in slow.values()} == {True, False} and frozenset() in slow.values()
+    assert judge(queries, []) == dict.fromkeys(range(len(queries)), frozenset())
+    assert judge([], things) == {}
 
 
 def test_queries_as_items() -> None:

@@ -199,9 +199,17 @@ def world(folder: Path, kinds: str, task: str | None, parquet: bool, **given: An
     if task is not None:
         from anyseek.evaluation.tasks import spec_named, write_task
 
+        _refuse(("kinds", "negatives"), "are not for --task, which says what is shown and asked")
         write_task(folder, spec_named(task), given["size"], seed=given["seed"], split=given["split"], form=form)
     else:
         named = tuple(dict.fromkeys(kind.strip() for kind in kinds.split(",")))
         write_world(folder, WorldOptions(kinds=named, form=form, **given))
     made = Dataset.open(folder)
     note(f"{len(made.queries)} queries and {len(made.corpus)} documents in {folder}")
+
+
+def _refuse(names: Sequence[str], why: str) -> None:
+    """Raise UsageError where one of these options was given to the command that runs."""
+    source = click.get_current_context().get_parameter_source
+    if any(source(name) is not click.core.ParameterSource.DEFAULT for name in names):
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in names)} {why}.")

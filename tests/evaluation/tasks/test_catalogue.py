@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from anyseek.errors import ConfigError
-from anyseek.evaluation.tasks import SPECS, Task, choose, make, run
-from anyseek.evaluation.tasks.making import build, held_out
+from anyseek.evaluation.tasks import SPECS, Task, choose, make, run, spec_named
+from anyseek.evaluation.tasks.making import build, held_out_shares
 from anyseek.evaluation.tasks.task import Pool
 from anyseek.items import Image, Item, Text, Video
 from anyseek.world import Clip, Scene, held_out, object_ids
@@ -64,6 +64,17 @@ def test_tasks_are_chosen_by_name_category_and_modality() -> None:
     assert {spec.category for spec in choose(["video"])} == {one for one in NINE if one.startswith("video")}
     with pytest.raises(ConfigError, match=r"'photos'; there are picture-object"):
         choose(["photos"])
+
+
+def test_a_task_has_its_name() -> None:
+    assert all(spec_named(name) is spec and spec.name == name for name, spec in SPECS.items())
+    with pytest.raises(ConfigError, match=r"no task 'image QA'; there are picture-object, .*, text-to-text"):
+        spec_named("image QA")  # a category, which `choose` takes
+
+
+@pytest.mark.parametrize(("queries", "shares"), [(3, (2, 1)), (5, (4, 1)), (30, (20, 10)), (32, (22, 10))])
+def test_a_third_of_what_is_held_out_has_unseen_objects(queries: int, shares: tuple[int, int]) -> None:
+    assert held_out_shares(queries) == (("composition", shares[0]), ("object", shares[1]))
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -216,7 +227,7 @@ def test_likeness_has_one_candidate_with_a_grade(tasks: dict[str, Task]) -> None
 
 @pytest.mark.parametrize("name", ["picture-questions", "text-to-chart", "picture-grounding", "text-to-text"])
 def test_tasks_repeat_by_seed_whatever_else_is_made(tasks: dict[str, Task], name: str) -> None:
-    again, other = (build(SPECS[name], seed, held_out(QUERIES)) for seed in (5, 6))
+    again, other = (build(SPECS[name], seed, held_out_shares(QUERIES)) for seed in (5, 6))
     assert [parts_of(item) for item in again.documents] == [parts_of(item) for item in tasks[name].documents]
     for one, two in zip(again.queries, tasks[name].queries, strict=True):
         assert (parts_of(one.item), one.relevance, one.candidates) == (

@@ -1,6 +1,8 @@
 """What a run computes: each item once, every order and width from the same vectors, measures, groups, comparisons."""
 
+import json
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -298,8 +300,6 @@ def test_results_of_other_queries_are_not_compared() -> None:
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
-    import json
-
     done = run_all([small_task(), small_task(name="second")], Planned(orthogonal()), Listed(range(20)))
     result = result_of(*done)
     path = tmp_path / "result.json"
@@ -346,8 +346,6 @@ def fewer(done: TaskResult) -> str:
 
 
 def test_a_plot_says_how_to_install_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DependencyError, match=r"anyseek\[plot\]"):

@@ -10,11 +10,7 @@ from anyseek.items import Image, Text, Video
 from anyseek.media import MediaOptions, load_image, probe_video
 from anyseek.training.data import Dataset, WorldOptions, check, write_world
 from anyseek.training.data.worlds import _drawn
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+from tests.folders import contents
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 
-from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item, written_language
+from anyseek.evaluation.tasks.making import Made, Maker, Shares, is_seen, text_item, written_language
 from anyseek.evaluation.tasks.task import Pool, Query
 from anyseek.world import Question, Split, ask_about, sample_thing
 from anyseek.world.asking import any_language
@@ -15,7 +15,7 @@ LABELS = 20
 """Names to choose from; fewer colours and motions are there."""
 
 
-def classification(kind: str, topic: str) -> Callable[[random.Random, Shares], Made]:
+def classification(kind: str, topic: str) -> Maker:
     """A thing with one object, and labels: the maker of a task.
 
     Args:
@@ -32,7 +32,7 @@ def classification(kind: str, topic: str) -> Callable[[random.Random, Shares], M
     return lambda rng, shares: _made(rng, shares, one)
 
 
-def questions(kind: str) -> Callable[[random.Random, Shares], Made]:
+def questions(kind: str) -> Maker:
     """A thing with a question in words, and answers: the maker of a task.
 
     Args:

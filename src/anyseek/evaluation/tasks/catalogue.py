@@ -6,7 +6,7 @@ from anyseek.errors import ConfigError
 from anyseek.evaluation.tasks.answering import classification, questions
 from anyseek.evaluation.tasks.comparing import likeness
 from anyseek.evaluation.tasks.finding import across_languages, descriptions, retrieval
-from anyseek.evaluation.tasks.making import Spec, build, held_out
+from anyseek.evaluation.tasks.making import Spec, build, held_out_shares
 from anyseek.evaluation.tasks.pointing import grounding, moments
 from anyseek.evaluation.tasks.task import Task
 from anyseek.world import INSTRUCTIONS
@@ -27,7 +27,6 @@ SUITE = ("image", "video", "visual documents")
 """What the mean over everything is taken over; text is beside it."""
 
 SAME = "Retrieve text that says the same."
-
 
 _LISTED = (
     Spec(
@@ -216,4 +215,4 @@ def _names(spec: Spec) -> set[str]:
 def make(specs: Sequence[Spec], seed: int = SEED, queries: int = QUERIES) -> Iterator[Task]:
     """The tasks themselves, one at a time, so that no two need be in memory together."""
     for spec in specs:
-        yield build(spec, seed, held_out(queries))
+        yield build(spec, seed, held_out_shares(queries))

@@ -1,9 +1,8 @@
 """Tasks of likeness: how alike two texts are, as a number, in one language or across languages."""
 
 import random
-from collections.abc import Callable
 
-from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item
+from anyseek.evaluation.tasks.making import Made, Maker, Shares, is_seen, text_item
 from anyseek.evaluation.tasks.task import Query
 from anyseek.items import Item
 from anyseek.world import Thing, sample_likeness
@@ -11,7 +10,7 @@ from anyseek.world import Thing, sample_likeness
 __all__ = ["likeness"]
 
 
-def likeness(instruction: str, language: str | None) -> Callable[[random.Random, Shares], Made]:
+def likeness(instruction: str, language: str | None) -> Maker:
     """Two notes and the share of what they say that both say: the maker of a task.
 
     Args:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anyseek.errors import ConfigError
+from anyseek.evaluation.tasks.intervals import Sampled
 from anyseek.evaluation.tasks.run import Asked, TaskResult
 from anyseek.evaluation.tasks.summary import Line, Result, by_category, by_query, by_task, by_width
 from anyseek.evaluation.tasks.task import Measure, Ranking, Rows
@@ -48,7 +49,7 @@ def line_data(line: Line) -> dict[str, Any]:
     }
 
 
-def _number(found: Any) -> dict[str, float]:
+def _number(found: Sampled) -> dict[str, float]:
     """A number with its interval."""
     estimate = found.estimate()
     return {key: round(getattr(estimate, key), DIGITS) for key in ("score", "low", "high")}

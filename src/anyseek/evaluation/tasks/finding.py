@@ -1,10 +1,10 @@
 """Tasks with one corpus for all queries: words to things, things to words, and words to pages in other languages."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from anyseek import world
-from anyseek.evaluation.tasks.making import Made, Shares, is_seen, text_item, written_language
+from anyseek.evaluation.tasks.making import Made, Maker, Shares, is_seen, text_item, written_language
 from anyseek.evaluation.tasks.task import Pool, Query
 from anyseek.items import Item
 from anyseek.world import Plan, Split, Thing, ask, build_corpus, judge, near_misses, sample_thing
@@ -19,9 +19,7 @@ Asked = Sequence[tuple[world.Query, Split]]
 """What is asked of which split."""
 
 
-def retrieval(
-    kind: str, levels: tuple[float, float, float] = (0, 1, 1), pictures: float = 0.0
-) -> Callable[[random.Random, Shares], Made]:
+def retrieval(kind: str, levels: tuple[float, float, float] = (0, 1, 1), pictures: float = 0.0) -> Maker:
     """Words, or a picture with words, that look for things of a kind: the maker of a task.
 
     Args:
@@ -44,7 +42,7 @@ def retrieval(
     return make
 
 
-def across_languages(kind: str) -> Callable[[random.Random, Shares], Made]:
+def across_languages(kind: str) -> Maker:
     """Words that look for a page or chart written in another language: the maker of a task."""
 
     def make(rng: random.Random, shares: Shares) -> Made:
@@ -79,7 +77,7 @@ def _found(asked: Asked, things: list[Thing], rng: random.Random) -> Made:
     return Made(queries, [thing.item() for thing in things], things)
 
 
-def descriptions(kind: str) -> Callable[[random.Random, Shares], Made]:
+def descriptions(kind: str) -> Maker:
     """A thing that looks for the words that describe it, among those for others and for near misses: a maker."""
 
     def make(rng: random.Random, shares: Shares) -> Made:

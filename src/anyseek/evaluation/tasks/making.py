@@ -10,7 +10,17 @@ from anyseek.items import Item, Text
 from anyseek.world import Split, Thing
 from anyseek.world.words import WRITTEN
 
-__all__ = ["Made", "Shares", "Spec", "build", "held_out", "is_seen", "text_item", "written_language"]
+__all__ = [
+    "Made",
+    "Maker",
+    "Shares",
+    "Spec",
+    "build",
+    "held_out_shares",
+    "is_seen",
+    "text_item",
+    "written_language",
+]
 
 Shares = Sequence[tuple[Split, int]]
 """How many queries come from each split."""
@@ -28,6 +38,10 @@ class Made:
     things: Sequence[Thing]
 
 
+Maker = Callable[[random.Random, Shares], Made]
+"""Makes a task from a source of randomness and how many queries come from which split."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A task before it is made.
@@ -37,14 +51,14 @@ class Spec:
         category: of the tables.
         instruction: of its queries.
         measure: name of it.
-        make: from a source of randomness and how many queries come from which split.
+        make: its maker.
     """
 
     name: str
     category: str
     instruction: str
     measure: str
-    make: Callable[[random.Random, Shares], Made]
+    make: Maker
 
 
 def build(spec: Spec, seed: int, shares: Shares) -> Task:
@@ -62,7 +76,7 @@ def build(spec: Spec, seed: int, shares: Shares) -> Task:
     )
 
 
-def held_out(queries: int) -> Shares:
+def held_out_shares(queries: int) -> Shares:
     """So many queries from what training never shows.
 
     Raises:

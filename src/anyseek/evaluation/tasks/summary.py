@@ -1,6 +1,6 @@
 """Results of many tasks as few numbers: means over categories, over kinds of queries, and differences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from anyseek.errors import ConfigError
 from anyseek.evaluation.tasks.catalogue import MODALITIES, SUITE
 from anyseek.evaluation.tasks.groups import LANGUAGE_GROUPS, language_group
 from anyseek.evaluation.tasks.intervals import Estimate, Sampled, mean, resampled
-from anyseek.evaluation.tasks.run import EMBEDDER, Asked, TaskResult
+from anyseek.evaluation.tasks.run import EMBEDDER, TaskResult
 from anyseek.evaluation.tasks.task import Measure, Rows
 
 __all__ = ["ALL", "Line", "Result", "by_category", "by_query", "by_task", "by_width", "compare"]
@@ -110,24 +110,18 @@ def _mean_line(label: str, members: Sequence[Line]) -> Line:
 def by_query(tasks: Sequence[TaskResult]) -> list[Line]:
     """Means over queries of all tasks judged query by query: by their language, and by what training showed."""
     pooled = [task for task in tasks if task.measure.per_query]
-    groups = [
-        (group, [language_group(query.language) == group for query in _asked(pooled)]) for group in LANGUAGE_GROUPS
-    ]
-    groups += [(label, [query.seen is seen for query in _asked(pooled)]) for seen, label in SEEN.items()]
     if not pooled:
         return []
+    asked = [query for task in pooled for query in task.asked]
+    groups = {group: [language_group(query.language) == group for query in asked] for group in LANGUAGE_GROUPS}
+    groups |= {label: [query.seen is seen for query in asked] for seen, label in SEEN.items()}
     rows = {name: np.concatenate([task.rows[name] for task in pooled]) for name in pooled[0].rows}
-    chances = np.array([query.chance for query in _asked(pooled)])
-    return [_group_line(label, np.array(member), rows, chances) for label, member in groups if any(member)]
-
-
-def _asked(tasks: Iterable[TaskResult]) -> list[Asked]:
-    """The queries of all tasks."""
-    return [query for task in tasks for query in task.asked]
+    chances = np.array([query.chance for query in asked])
+    return [_group_line(label, np.array(member), rows, chances) for label, member in groups.items() if any(member)]
 
 
 def _group_line(label: str, member: np.ndarray, rows: Mapping[str, Rows], chances: np.ndarray) -> Line:
-    """The mean over some queries."""
+    """The mean over some queries; a row is a value already, whichever measure gave it."""
     return Line(
         label=label,
         count=int(member.sum()),
