@@ -44,7 +44,7 @@ def test_things_count_when_their_file_is_done(store: Store) -> None:
 def test_unfinished_things_leave(store: Store) -> None:
     with store.write() as writer:
         writer.optimize()
-    assert Store.open(store.folder).info().things == 2
+    assert Store.open(store.folder).info().things == {"page": 2}
 
 
 def test_filters_hold_odd_names(store: Store) -> None:

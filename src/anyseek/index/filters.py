@@ -1,13 +1,19 @@
-"""Which things count: a Filter, and how it is said to the store."""
+"""Which things count: a Filter, and how it is said to the store.
+
+Values go into predicates as strings whose only sign with a meaning, the quote, is doubled, as numbers that are numbers,
+and as patterns in which every character but letters, digits and `/` is written by its code.
+"""
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from anyseek.errors import ConfigError
 from anyseek.index.rows import KINDS
 
 __all__ = ["Filter", "of_files", "of_things", "one_of"]
+
+OF_THINGS = ("kinds", "pages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +33,7 @@ class Filter:
         max_bytes: size of the file at most.
         tags: all of these.
         without_tags: none of these.
-        hashes: any of these contents.
+        hashes: any of these contents; None for all.
     """
 
     kinds: tuple[str, ...] = ()
@@ -48,17 +54,22 @@ class Filter:
         unknown = set(self.kinds) - set(KINDS)
         if unknown:
             raise ConfigError(f"kind {sorted(unknown)[0]!r} is unknown; choose from {', '.join(KINDS)}")
-        for name, pair in (
-            ("pages", self.pages),
-            ("after and before", (self.after, self.before)),
-            ("min_bytes and max_bytes", (self.min_bytes, self.max_bytes)),
+        for name, low, high in (
+            ("pages", *(self.pages or (None, None))),
+            ("after and before", self.after, self.before),
+            ("min_bytes and max_bytes", self.min_bytes, self.max_bytes),
         ):
-            if pair and None not in pair and pair[0] > pair[1]:  # type: ignore[operator]
-                raise ConfigError(f"{name} {pair[0]} to {pair[1]} hold nothing; put the smaller first")
+            if low is not None and high is not None and low > high:
+                raise ConfigError(f"{name} {low} to {high} hold nothing; put the smaller first")
+
+    @property
+    def names_files(self) -> bool:
+        """Whether it says something of files, and not of things alone."""
+        return any(getattr(self, entry.name) != entry.default for entry in fields(self) if entry.name not in OF_THINGS)
 
 
 def text(value: str) -> str:
-    """A string as the store's SQL writes it: the quote doubled is the only sign with a meaning."""
+    """A string as a predicate has it."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -100,8 +111,13 @@ def of_things(where: Filter) -> str:
 
 
 def pattern(glob: str) -> str:
-    """A regular expression for whole paths; letters that mean something to it are written as themselves."""
-    parts = re.split(r"(\*\*|\*|\?)", glob)
+    """A regular expression for whole paths."""
     meanings = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    inside = "".join(meanings.get(part) or re.sub(r"([^\w/ ])", r"\\\1", part, flags=re.ASCII) for part in parts)
+    parts = re.split(r"(\*\*|\*|\?)", glob)
+    inside = "".join(meanings.get(part) or "".join(_literal(letter) for letter in part) for part in parts)
     return f"(?s)^{inside}$"
+
+
+def _literal(letter: str) -> str:
+    """A character that means itself."""
+    return letter if letter.isalnum() or letter == "/" else f"\\x{{{ord(letter):x}}}"

@@ -11,7 +11,7 @@ from anyseek.errors import ConfigError
 
 __all__ = ["PRECISIONS", "Fingerprint", "Precision", "weights_sample"]
 
-Precision = Literal["float32", "float16", "int8"]
+Precision = Literal["float32", "float16", "int8", "binary"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 NUMBERS = 16
@@ -27,7 +27,8 @@ class Fingerprint:
         template: hash of the template that inputs are laid out with.
         instruction: that documents are encoded with.
         width: numbers of a vector.
-        precision: how they are kept: float32, float16, or int8 (whole numbers, each vector on its own scale).
+        precision: how they are kept: float32, float16, int8 (whole numbers, each vector on its own scale, found by
+            their signs and rescored) or binary (signs alone).
         policy: whatever else changes vectors, by its name: pixels, frames, length of passages. JSON values.
         model: how the model was called; said to people, never compared.
     """

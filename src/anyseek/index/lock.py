@@ -10,10 +10,12 @@ from anyseek.errors import CapacityError
 __all__ = ["WriterLock"]
 
 NAME = "writer.lock"
+FAR = 1 << 30
+"""On Windows the byte that is locked: what lies before it, the number of the process, can still be read."""
 
 
 class WriterLock:
-    """The lock of a library.
+    """The lock of a library in a folder.
 
     Args:
         folder: of the library.
@@ -26,9 +28,10 @@ class WriterLock:
         self._file: IO[str] = (folder / NAME).open("a+", encoding="ascii")
         if not _take(self._file):
             self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
+            holder = self._file.read().strip()
             self._file.close()
-            raise CapacityError(f"{folder} is being written by process {holder}; wait for it, or stop it")
+            who = f"process {holder}" if holder else "another process"
+            raise CapacityError(f"{folder} is being written by {who}; wait for it, or stop it")
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()
@@ -41,11 +44,12 @@ class WriterLock:
 
 
 def _take(file: IO[str]) -> bool:
-    """Whether the lock was free; the kernel drops it with the last handle of the process."""
+    """Whether the lock was free; the system drops it with the last handle of the process."""
     try:
         if os.name == "nt":
             import msvcrt
 
+            file.seek(FAR)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         else:
             import fcntl

@@ -1,29 +1,34 @@
 """One library on disk."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import pyarrow as pa
-from lancedb.index import FTS
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from anyseek.errors import ConfigError, DecodeError, InputError, SourceError
-from anyseek.index import tables
-from anyseek.index.filters import Filter, of_files, of_things, one_of
+from anyseek.errors import ConfigError, InputError
+from anyseek.index import kept, recall, tables, upkeep
+from anyseek.index.filters import Filter, of_files, one_of
 from anyseek.index.fingerprint import Fingerprint
+from anyseek.index.held import Held
 from anyseek.index.lock import WriterLock
+from anyseek.index.recall import Scope
 from anyseek.index.rows import FileKey, Recalled, StoredFile, Thing
+from anyseek.index.tables import FILE_COLUMNS, THING_COLUMNS, Tables, rows_of
+from anyseek.index.words import words
 from anyseek.index.writer import Writer
 from anyseek.vectors import normalize
 
-__all__ = ["FORMAT", "Info", "Store"]
+__all__ = ["Info", "Store"]
 
-FORMAT = 1
+NEAR = 128
+"""Near-duplicates that are looked for at first; more when all of them are near."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,26 +39,33 @@ class Info:
         folder: where.
         format: version of the tables.
         fingerprint: what its vectors hang on.
-        things: how many, unfinished ones included.
+        things: how many of each kind; of files that are not finished, or were removed since the last `optimize`, too.
         files: done.
         failed: files that could not be read.
         bytes: on disk.
-        recall: how the next search without a filter looks for vectors: `exact` or `approximate`.
+        recall: how the next search without a filter looks for vectors: `memory`, `exact` or `approximate`.
+        exact_below: up to so many things every search is exact, also when a filter leaves so few.
+        unindexed: things that the index of vectors does not know yet; they are scanned beside it.
+        held_bytes: memory that held vectors take; 0 when none are held.
     """
 
     folder: str
     format: int
     fingerprint: Fingerprint
-    things: int
+    things: Mapping[str, int]
     files: int
     failed: int
     bytes: int
     recall: str
+    exact_below: int
+    unindexed: int
+    held_bytes: int
 
     @property
     def bytes_per_thing(self) -> float:
         """On disk, indexes, texts and thumbnails included; 0 for an empty library."""
-        return self.bytes / self.things if self.things else 0.0
+        things = sum(self.things.values())
+        return self.bytes / things if things else 0.0
 
 
 class Store:
@@ -63,52 +75,56 @@ class Store:
     A Store may be used by several threads.
     """
 
-    def __init__(self, folder: str, fingerprint: Fingerprint, database: Any) -> None:
+    def __init__(self, opened: Tables) -> None:
         """Of tables that are there; see `create` and `open`."""
-        self.folder = folder
-        self.fingerprint = fingerprint
-        self._things = database.open_table(tables.THINGS)
-        self._files = database.open_table(tables.FILES)
+        self._tables = opened
+        self._held: Held | None = None
+        self._noted: tuple[int, bool] = (-1, False)
 
     @classmethod
-    def create(cls, folder: str | Path, fingerprint: Fingerprint) -> "Store":
-        """Make an empty library; the folder may be there already. One whose making was interrupted is made anew.
+    def create(
+        cls, folder: str | Path, fingerprint: Fingerprint, *, storage: Mapping[str, str] | None = None
+    ) -> "Store":
+        """Make an empty library. One whose making was interrupted is made anew.
+
+        Args:
+            folder: made when missing; or an address such as `s3://bucket/name`.
+            fingerprint: what its vectors will hang on.
+            storage: options of object storage, in the words of LanceDB: keys, region, endpoint.
 
         Raises:
-            ConfigError: there is a library in the folder.
+            ConfigError: there is a library already.
+            CapacityError: another process is making one there.
         """
         place = str(folder)
+        if tables.is_remote(place):
+            return cls(Tables.create(place, fingerprint, storage or {}))
         Path(place).mkdir(parents=True, exist_ok=True)
-        database = _connect(place)
-        if tables.ABOUT in _names(database):
-            raise ConfigError(f"{place} holds a library already; open it, or name another folder")
-        for name in (tables.THINGS, tables.FILES):
-            database.create_table(name, schema=tables.schema_of(name, fingerprint), mode="overwrite")
-        config = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False)
-        database.open_table(tables.THINGS).create_index("text", config=config)
-        about = tables.about_table({"format": str(FORMAT), "fingerprint": fingerprint.to_json()})
-        database.create_table(tables.ABOUT, about)  # last: a library is one that has this table
-        return cls(place, fingerprint, database)
+        lock = WriterLock(Path(place))
+        try:
+            return cls(Tables.create(place, fingerprint, storage or {}))
+        finally:
+            lock.release()
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Store":
+    def open(cls, folder: str | Path, *, storage: Mapping[str, str] | None = None) -> "Store":
         """Open a library.
 
         Raises:
-            SourceError: there is none in the folder.
+            SourceError: there is none.
             DecodeError: it is damaged, or of a newer format.
         """
-        place = str(folder)
-        if not Path(place).is_dir():
-            raise SourceError(f"there is no library at {place}; make one with: anyseek index")
-        database = _connect(place)
-        if tables.ABOUT not in _names(database):
-            raise SourceError(f"there is no library at {place}; make one with: anyseek index")
-        rows = {row["key"]: row["value"] for row in database.open_table(tables.ABOUT).to_arrow().to_pylist()}
-        version = int(rows["format"])
-        if version > FORMAT:
-            raise DecodeError(f"{place} is of format {version}, this anyseek reads up to {FORMAT}; update anyseek")
-        return cls(place, Fingerprint.from_json(rows["fingerprint"]), database)
+        return cls(Tables.open(str(folder), storage or {}))
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return self._tables.folder
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What its vectors hang on."""
+        return self._tables.fingerprint
 
     def check(self, wanted: Fingerprint) -> None:
         """Refuse to go on with another model or setting.
@@ -123,16 +139,35 @@ class Store:
     def write(self) -> Iterator[Writer]:
         """A writer for the length of a `with`; what was put is written when it ends, at the latest.
 
+        On object storage nothing keeps a second writer out. It loses nothing and doubles nothing, as commits are atomic
+        and rows known by their ids; but each search then asks for the files of what it found.
+
         Raises:
             CapacityError: another one is writing; says which process.
         """
-        lock = WriterLock(Path(self.folder))
+        lock = None if tables.is_remote(self.folder) else WriterLock(Path(self.folder))
         try:
-            writer = Writer(self._things, self._files, self.fingerprint)
+            writer = Writer(self._tables, alone=lock is not None)
             yield writer
             writer.flush()
         finally:
-            lock.release()
+            if lock:
+                lock.release()
+
+    def hold(self, max_bytes: int | None = None) -> int:
+        """Hold all vectors in memory from now on: for a server that is asked often.
+
+        Args:
+            max_bytes: most memory; None for no limit.
+
+        Returns:
+            Bytes that it takes, about.
+
+        Raises:
+            CapacityError: it takes more than that.
+        """
+        self._held = Held(self._tables, max_bytes)
+        return self._held.bytes
 
     def recall(self, vector: NDArray[Any], top: int, where: Filter | None = None) -> list[Recalled]:
         """The things whose vectors are most similar.
@@ -146,45 +181,52 @@ class Store:
             Best first; those of equal similarity by id.
 
         Raises:
-            ConfigError: the vector is of another width.
+            ConfigError: the vector is of another width, or not finite.
         """
-        if vector.shape != (self.fingerprint.width,):
-            raise ConfigError(f"a vector of the library has {self.fingerprint.width} numbers (got {vector.shape})")
-        found = self._matching(where, ["id", "vector"])
-        matrix = normalize(_matrix(found["vector"]))
-        similarities = matrix @ normalize(vector.astype(np.float32)[None])[0]
-        ids = found["id"].to_pylist()
-        order = sorted(range(len(ids)), key=lambda row: (-similarities[row], ids[row]))[:top]
-        return [Recalled(ids[row], float(similarities[row])) for row in order]
+        query = self._query(vector)
+        scope = recall.scope_of(self._tables, where)
+        if self._held:
+            held = self._held
+            return self._counting(lambda limit: held.best(query, limit, scope), top, scope)
+        find = recall.by_vector(self._tables, query, upkeep.has_vector_index(self._tables))
+        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
 
     def lexical(self, text: str, top: int, where: Filter | None = None) -> list[Recalled]:
         """The things whose own text has words of a text, with the score of BM25 as similarity; best first."""
-        counting = set(self._matching(where, ["id"])["id"].to_pylist())
-        if not text.strip() or not counting:
+        if not words(text, query=True):
             return []
-        self._things.checkout_latest()
-        query = self._things.search(text, query_type="fts").select(["id", "_score"]).limit(self._things.count_rows())
-        rows = [row for row in query.to_list() if row["id"] in counting]
-        rows.sort(key=lambda row: (-row["_score"], row["id"]))
-        return [Recalled(row["id"], row["_score"]) for row in rows[:top]]
+        scope = recall.scope_of(self._tables, where)
+        find = recall.by_words(self._tables, text)
+        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
 
-    def near(self, id: str, above: float, top: int = 100) -> list[Recalled]:
-        """Other things whose vectors have at least a cosine with that of a thing: near-duplicates.
+    def near(self, id: str, above: float, top: int | None = None) -> list[Recalled]:
+        """Other things whose vectors have at least a cosine with that of a thing: near-duplicates, best first.
+
+        Args:
+            id: of the thing.
+            above: least cosine.
+            top: at most so many; None for all.
 
         Raises:
             InputError: there is no such thing.
         """
-        found = self.recall(self.vectors([id])[0], top + 1)
-        return [one for one in found if one.id != id and one.similarity >= above][:top]
+        vector = self.vectors([id])[0]
+        limit = NEAR if top is None else top + 1
+        while True:
+            found = self.recall(vector, limit)
+            others = [one for one in found if one.id != id and one.similarity >= above]
+            if top is not None or len(found) < limit or found[-1].similarity < above:
+                return others[:top]
+            limit *= 4
 
     def things(self, ids: Iterable[str]) -> dict[str, Thing]:
         """Things by id, without thumbnails; an id that is not there is left out."""
-        found = self._things_by_id(ids, tables.THING_COLUMNS)
+        found = self._things_by_id(ids, THING_COLUMNS)
         return {thing.id: thing for thing in tables.thing_rows(found)}
 
     def things_of(self, hash: str) -> list[Thing]:
         """All things of a content, by part, without thumbnails; those of an unfinished file too."""
-        rows = _rows(self._things, one_of("hash", [hash]), tables.THING_COLUMNS)
+        rows = rows_of(self._tables.things, one_of("hash", [hash]), THING_COLUMNS)
         return sorted(tables.thing_rows(rows), key=lambda thing: thing.part)
 
     def thumbnails(self, ids: Iterable[str]) -> dict[str, bytes]:
@@ -193,23 +235,22 @@ class Store:
         return {row["id"]: row["thumbnail"] for row in rows if row["thumbnail"] is not None}
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """`(ids, width)` of length 1, in the order of the ids.
+        """`(ids, width)` of length 1 as they are kept, in the order of the ids.
 
         Raises:
             InputError: there is no thing of an id.
         """
-        found = self._things_by_id(ids, ["id", "vector"])
+        column = kept.finest(self.fingerprint)
+        found = self._things_by_id(ids, ["id", column])
         rows = {id: row for row, id in enumerate(found["id"].to_pylist())}
         missing = [id for id in ids if id not in rows]
         if missing:
             raise InputError(f"the library has no thing {missing[0]!r}")
-        vectors: NDArray[np.float32] = normalize(_matrix(found["vector"])[[rows[id] for id in ids]])
-        return vectors
+        return kept.decode(kept.matrix(found[column]), self.fingerprint)[[rows[id] for id in ids]]
 
     def files(self, where: Filter | None = None) -> Iterator[StoredFile]:
         """Rows of files, failed ones too; of a Filter what it says of files. A few are in memory at a time."""
-        self._files.checkout_latest()
-        query = self._files.search().select(tables.FILE_COLUMNS)
+        query = self._tables.files.search().select(FILE_COLUMNS)
         predicate = of_files(where or Filter())
         for batch in (query.where(predicate) if predicate else query).to_batches():
             yield from tables.file_rows(pa.Table.from_batches([batch]))
@@ -217,67 +258,82 @@ class Store:
     def file(self, key: FileKey) -> StoredFile | None:
         """The row of a file."""
         predicate = f"{one_of('root', [key[0]])} AND {one_of('path', [key[1]])}"
-        return next(iter(tables.file_rows(_rows(self._files, predicate, tables.FILE_COLUMNS))), None)
+        return next(iter(tables.file_rows(rows_of(self._tables.files, predicate, FILE_COLUMNS))), None)
 
     def files_of(self, hashes: Iterable[str]) -> dict[str, list[StoredFile]]:
         """Done files by the hash of their content, sorted by root and path; a hash without any is left out.
 
         What is in the answer needs no encoding: its vectors are here.
         """
-        predicate = f"{one_of('hash', hashes)} AND state = 'done'"
+        rows = rows_of(self._tables.files, f"{one_of('hash', hashes)} AND state = 'done'", FILE_COLUMNS)
         found: dict[str, list[StoredFile]] = {}
-        for file in sorted(tables.file_rows(_rows(self._files, predicate, tables.FILE_COLUMNS)), key=lambda f: f.key):
+        for file in sorted(tables.file_rows(rows), key=lambda file: file.key):
             found.setdefault(str(file.hash), []).append(file)
         return found
 
+    def tags(self) -> dict[str, int]:
+        """Tags, and how many files have each."""
+        rows = rows_of(self._tables.files, "", ["tags"])
+        return dict(sorted(Counter(pc.list_flatten(rows["tags"]).to_pylist()).items()))
+
     def info(self) -> Info:
         """What the library is."""
-        for table in (self._things, self._files):
-            table.checkout_latest()
+        opened = self._tables
+        kinds = rows_of(opened.things, "", ["kind"])["kind"]
+        indexed = upkeep.has_vector_index(opened) and len(kinds) > recall.EXACT_ROWS
         return Info(
             folder=self.folder,
-            format=FORMAT,
+            format=tables.FORMAT,
             fingerprint=self.fingerprint,
-            things=self._things.count_rows(),
-            files=self._files.count_rows("state = 'done'"),
-            failed=self._files.count_rows("state = 'failed'"),
-            bytes=sum(path.stat().st_size for path in Path(self.folder).rglob("*") if path.is_file()),
-            recall="exact",
+            things={row["values"]: row["counts"] for row in pc.value_counts(kinds).to_pylist()},
+            files=opened.files.count_rows("state = 'done'"),
+            failed=opened.files.count_rows("state = 'failed'"),
+            bytes=_bytes(opened),
+            recall="memory" if self._held else "approximate" if indexed else "exact",
+            exact_below=recall.EXACT_ROWS,
+            unindexed=upkeep.unindexed(opened),
+            held_bytes=self._held.bytes if self._held else 0,
         )
+
+    def _query(self, vector: NDArray[Any]) -> NDArray[np.float32]:
+        """A vector of length 1."""
+        if vector.shape != (self.fingerprint.width,):
+            raise ConfigError(f"a vector of the library has {self.fingerprint.width} numbers (got {vector.shape})")
+        query: NDArray[np.float32] = normalize(vector.astype(np.float32)[None])[0]
+        if not np.isfinite(query).all():
+            raise ConfigError("the vector of the query is not finite; encode it again")
+        return query
+
+    def _counting(self, find: Callable[[int], pa.Table], top: int, scope: Scope) -> list[Recalled]:
+        """The best that belong to a finished file.
+
+        Unless everything is known to, or was chosen by its file, the files of what was found are looked up.
+        """
+        limit = top
+        while True:
+            found = find(limit)
+            if scope.hashes is not None or self._settled():
+                return recall.recalled(found[:top])
+            live = self._tables.live(pc.unique(found["hash"]).to_pylist())
+            counting = found.filter(pc.is_in(found["hash"], value_set=pa.array(live, pa.string())))
+            if len(counting) >= top or len(found) < limit:
+                return recall.recalled(counting[:top])
+            limit *= 4
+
+    def _settled(self) -> bool:
+        """Whether every thing has a finished file. To be asked after things were found, not before."""
+        version = self._tables.about.version
+        if self._noted[0] != version:
+            self._noted = (version, self._tables.said().get("settled") == "yes")
+        return self._noted[1]
 
     def _things_by_id(self, ids: Iterable[str], columns: list[str]) -> pa.Table:
         """Columns of things by id, in any order."""
-        return _rows(self._things, one_of("id", ids), columns)
-
-    def _matching(self, where: Filter | None, columns: list[str]) -> pa.Table:
-        """Columns of the things that count."""
-        said = where or Filter()
-        conditions = [part for part in (of_files(said), "state = 'done'") if part]
-        live = set(_rows(self._files, " AND ".join(conditions), ["hash"])["hash"].to_pylist())
-        found = _rows(self._things, of_things(said), sorted({*columns, "hash"}))
-        return found.filter(pa.array([hash in live for hash in found["hash"].to_pylist()], pa.bool_()))
+        return rows_of(self._tables.things, one_of("id", ids), columns)
 
 
-def _connect(folder: str) -> Any:
-    """The database of a folder."""
-    return lancedb.connect(folder)
-
-
-def _names(database: Any) -> set[str]:
-    """The tables that are there."""
-    return set(database.list_tables().tables)
-
-
-def _rows(table: Any, predicate: str, columns: list[str]) -> pa.Table:
-    """Columns of the rows that a predicate is true of, as of now; an empty one is true of all."""
-    table.checkout_latest()
-    query = table.search().select(columns)
-    found: pa.Table = (query.where(predicate) if predicate else query).to_arrow()
-    return found
-
-
-def _matrix(column: Any) -> NDArray[np.float32]:
-    """`(rows, width)` of a column of vectors."""
-    column = column.combine_chunks()
-    flat: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.astype(np.float32).reshape(len(column), column.type.list_size)
+def _bytes(opened: Tables) -> int:
+    """On disk; on object storage what the tables say of themselves, without old versions."""
+    if tables.is_remote(opened.folder):
+        return sum(int(table.stats()["total_bytes"]) for table in (opened.things, opened.files))
+    return sum(path.stat().st_size for path in Path(opened.folder).rglob("*") if path.is_file())

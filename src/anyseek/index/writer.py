@@ -2,23 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from anyseek.errors import ConfigError, InputError
-from anyseek.index import tables
+from anyseek.index import upkeep
 from anyseek.index.filters import one_of
-from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.rows import FileKey, StoredFile, Thing
-from anyseek.vectors import normalize, quantize
+from anyseek.index.tables import Tables, file_rows, files_table, merge, rows_of, things_table
+from anyseek.index.upkeep import Upkeep
+from anyseek.vectors import normalize
 
 __all__ = ["Writer"]
 
 ROWS = 1024
 """Things or files that are gathered into one commit."""
+COMMITS = 64
+"""Commits after which the tables are put in order while writing goes on, so that searching stays quick."""
+KEYS = 500
+"""Paths that are named in one predicate."""
 
 
 class Writer:
@@ -28,12 +33,13 @@ class Writer:
     things. Call `flush` to have it on disk now. Everything is idempotent: putting the same again changes nothing.
     """
 
-    def __init__(self, things: Any, files: Any, fingerprint: Fingerprint) -> None:
-        """Of open tables; see `Store.write`."""
-        self._things, self._files, self._fingerprint = things, files, fingerprint
-        self._schema = tables.schema_of(tables.THINGS, fingerprint)
+    def __init__(self, tables: Tables, *, alone: bool) -> None:
+        """Of open tables; `alone` when a lock keeps others from writing. See `Store.write`."""
+        self._tables, self._alone = tables, alone
         self._new_things: dict[str, tuple[Thing, NDArray[np.float32]]] = {}
         self._new_files: dict[FileKey, StoredFile] = {}
+        self._settled = tables.said().get("settled") == "yes"
+        self._commits = 0
 
     def put(self, things: Sequence[Thing], vectors: NDArray[Any]) -> None:
         """Store things; one that is there already (by id) is replaced.
@@ -46,7 +52,7 @@ class Writer:
             ConfigError: the vectors are of another number or width.
             InputError: a vector is not finite or all zero.
         """
-        wanted = (len(things), self._fingerprint.width)
+        wanted = (len(things), self._tables.fingerprint.width)
         if vectors.shape != wanted:
             raise ConfigError(f"vectors must be {wanted} (got {vectors.shape})")
         whole = vectors.astype(np.float32)
@@ -63,77 +69,105 @@ class Writer:
         A file that is done must have all its things put before this call. For a renamed or copied file this is all that
         is needed: `hash` says where its things are.
         """
-        self._new_files |= {file.key: file for file in files}
-        self._flush_when_full()
+        for file in files:
+            self._new_files[file.key] = file
+            self._flush_when_full()
 
     def remove_files(self, keys: Iterable[FileKey]) -> None:
         """Forget files. Things that no file has any more are not found from now on; `optimize` frees their room."""
+        wanted = list(keys)
         self.flush()
-        by_root: dict[str, list[str]] = {}
-        for root, path in keys:
-            by_root.setdefault(root, []).append(path)
-        for root, paths in by_root.items():
-            self._files.delete(f"{one_of('root', [root])} AND {one_of('path', paths)}")
+        if wanted:
+            self._unsettle()
+        for predicate in _named(wanted):
+            self._tables.files.delete(predicate)
 
     def tag(self, keys: Iterable[FileKey], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Change the tags of files; a key that is not there is passed over."""
         self.flush()
         more, less = set(add), set(remove)
-        files = self._known(keys)
-        self.put_files(replace(file, tags=tuple(sorted({*(file.tags or ()), *more} - less))) for file in files.values())
+        for file in self._known(keys).values():
+            tags = tuple(sorted({*(file.tags or ()), *more} - less))
+            if tags != file.tags:
+                self.put_files([replace(file, tags=tags)])
 
     def unfinished(self) -> dict[str, frozenset[int]]:
-        """Contents without a finished file, and which parts of each are stored already: what a resumed run may keep."""
-        self.flush()
-        self._files.checkout_latest()
-        done = self._files.search().where("state = 'done'").select(["hash"]).to_arrow()["hash"]
-        known = set(done.to_pylist())
-        self._things.checkout_latest()
-        found: dict[str, set[int]] = {}
-        for row in self._things.search().select(["hash", "part"]).to_arrow().to_pylist():
-            if row["hash"] not in known:
-                found.setdefault(row["hash"], set()).add(row["part"])
-        return {hash: frozenset(parts) for hash, parts in found.items()}
+        """Contents without a finished file, and which parts of each are stored already: what a resumed run may keep.
 
-    def optimize(self) -> None:
-        """Remove things that no file has, unfinished ones too, and put the tables in order."""
-        gone = list(self.unfinished())
-        if gone:
-            self._things.delete(one_of("hash", gone))
-        for table in (self._things, self._files):
-            table.optimize()
+        Among them are those of files that were removed since the last `optimize`.
+        """
+        self.flush()
+        return {} if self._settled else upkeep.homeless(self._tables)
+
+    def optimize(self, *, force: bool = False, keep: timedelta = upkeep.KEEP) -> Upkeep:
+        """Remove things that no finished file has, then put in order and index what is due.
+
+        Args:
+            force: put everything in order, due or not.
+            keep: how long old versions stay for readers that have begun with them.
+        """
+        self.flush()
+        removed = 0 if self._settled else upkeep.remove_homeless(self._tables)
+        if not self._settled and self._alone:
+            self._tables.say(settled="yes")
+            self._settled = True
+        done = upkeep.optimize(self._tables, force=force, keep=keep)
+        done.removed = removed
+        return done
 
     def flush(self) -> None:
         """Write what was put: things, then files."""
         if self._new_things:
+            self._unsettle()
             things, rows = zip(*self._new_things.values(), strict=True)
-            kept = quantize(np.stack(rows), self._fingerprint.precision)
-            _merge(self._things, ["id"], tables.things_table(things, kept, self._schema))
+            merge(self._tables.things, ["id"], things_table(things, np.stack(rows), self._tables.fingerprint))
             self._new_things = {}
+            self._count()
         if self._new_files:
-            bare = [file.key for file in self._new_files.values() if file.tags is None]
-            known = self._known(bare) if bare else {}
-            files = [
-                replace(file, tags=known[file.key].tags) if file.tags is None and file.key in known else file
-                for file in self._new_files.values()
-            ]
-            _merge(self._files, ["root", "path"], tables.files_table(files))
-            self._new_files = {}
+            self._flush_files()
+
+    def _flush_files(self) -> None:
+        """Write rows of files; those without tags of their own keep what they have."""
+        known = self._known(self._new_files)
+        files = []
+        for key, file in self._new_files.items():
+            old = known.get(key)
+            files.append(replace(file, tags=old.tags) if file.tags is None and old else file)
+            if old and old.state == "done" and (old.hash, old.state) != (file.hash, file.state):
+                self._unsettle()
+        merge(self._tables.files, ["root", "path"], files_table(files))
+        self._new_files = {}
+        self._count()
 
     def _flush_when_full(self) -> None:
         """Write when there is enough for a commit."""
         if max(len(self._new_things), len(self._new_files)) >= ROWS:
             self.flush()
 
+    def _unsettle(self) -> None:
+        """Have it on disk, before it is so, that not every thing has a finished file."""
+        if self._settled:
+            self._tables.say(settled="no")
+            self._settled = False
+
+    def _count(self) -> None:
+        """Put the tables in order every so often."""
+        self._commits += 1
+        if self._commits % COMMITS == 0:
+            upkeep.optimize(self._tables)
+
     def _known(self, keys: Iterable[FileKey]) -> dict[FileKey, StoredFile]:
         """Rows of files that are there, by key."""
-        wanted = set(keys)
-        self._files.checkout_latest()
-        rows = self._files.search().where(one_of("path", {path for _, path in wanted})).to_arrow()
-        return {file.key: file for file in tables.file_rows(rows) if file.key in wanted}
+        names = [field.name for field in self._tables.files.schema]
+        rows = [file for predicate in _named(keys) for file in file_rows(rows_of(self._tables.files, predicate, names))]
+        return {file.key: file for file in rows}
 
 
-def _merge(table: Any, on: list[str], rows: pa.Table) -> None:
-    """Insert rows, or replace those of the same key, in one commit."""
-    table.checkout_latest()
-    table.merge_insert(on).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+def _named(keys: Iterable[FileKey]) -> Iterable[str]:
+    """Predicates that are together true of the files of some keys."""
+    by_root: dict[str, list[str]] = {}
+    for root, path in keys:
+        by_root.setdefault(root, []).append(path)
+    for root, paths in by_root.items():
+        for start in range(0, len(paths), KEYS):
+            yield f"{one_of('root', [root])} AND {one_of('path', paths[start : start + KEYS])}"

@@ -1,0 +1,238 @@
+"""The vectors of a library in memory, for servers that are asked often; what it pays is in benchmarks/library.py.
+
+Two things are held: the signs of all vectors, laid out number by number, so that one pass over them counts differing
+bits, and the vectors as they are kept, for rescoring the best. When the table changes only new rows are read.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from anyseek.errors import CapacityError
+from anyseek.index import kept
+from anyseek.index.filters import Filter
+from anyseek.index.fingerprint import Fingerprint
+from anyseek.index.recall import EXACT_ROWS, Scope, best
+from anyseek.index.tables import THINGS, Tables, things_schema
+
+__all__ = ["Held"]
+
+COLUMNS = ["id", "hash", "kind", "page"]
+ROWS = 4096
+"""Rows that are read together."""
+REFINE, LEAST = 20, 400
+"""Candidates that are rescored for each wanted one, and at least."""
+ROW_BYTES = 100
+"""Memory of what is held of a thing beside its vectors, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is held at one moment. Arrays may be longer than `count`; what lies behind belongs to later moments.
+
+    Attributes:
+        count: rows, those that have gone included.
+        places: `(rows,)` address of each in the table; a row never changes at its address.
+        alive: `(rows,)` whether it is still there.
+        about: id, hash, kind and page.
+        signs: `(words, rows)` signs, 64 in each word.
+        vectors: `(rows, numbers)` finest kept column.
+    """
+
+    count: int
+    places: NDArray[np.uint64]
+    alive: NDArray[np.bool_]
+    about: pa.Table
+    signs: NDArray[np.uint64]
+    vectors: NDArray[Any]
+
+    @classmethod
+    def none(cls, fingerprint: Fingerprint) -> Self:
+        """No rows."""
+        columns = things_schema(fingerprint)
+        finest = columns.field(kept.finest(fingerprint)).type
+        about = pa.schema([columns.field(name) for name in COLUMNS]).empty_table()
+        return cls(
+            count=0,
+            places=np.zeros(0, np.uint64),
+            alive=np.zeros(0, np.bool_),
+            about=about,
+            signs=np.zeros((-(-fingerprint.width // 64), 0), np.uint64),
+            vectors=np.zeros((0, finest.list_size), finest.value_type.to_pandas_dtype()),
+        )
+
+    def without(self, places: NDArray[np.uint64]) -> Self:
+        """Those that are still among some places."""
+        return replace(self, alive=self.alive & np.isin(self.places[: self.count], places))
+
+    def extended(self, read: pa.Table, fingerprint: Fingerprint) -> Self:
+        """With rows that were read."""
+        start, end = self.count, self.count + len(read)
+        vectors = kept.matrix(read[kept.finest(fingerprint)])
+        room = self if end <= len(self.vectors) else self._grown(max(end, 2 * start))
+        room.places[start:end] = read["_rowid"].to_numpy()
+        room.vectors[start:end] = vectors
+        room.signs[:, start:end] = _words(_signs(vectors, fingerprint)).T
+        return replace(
+            room,
+            count=end,
+            alive=np.concatenate([self.alive, np.ones(len(read), np.bool_)]),
+            about=pa.concat_tables([self.about, read.select(COLUMNS)]),
+        )
+
+    def _grown(self, rows: int) -> Self:
+        """The same with room for more."""
+        more = rows - len(self.vectors)
+        return replace(
+            self,
+            places=np.concatenate([self.places, np.zeros(more, np.uint64)]),
+            signs=np.concatenate([self.signs, np.zeros((len(self.signs), more), np.uint64)], axis=1),
+            vectors=np.concatenate([self.vectors, np.zeros((more, self.vectors.shape[1]), self.vectors.dtype)]),
+        )
+
+
+class Held:
+    """What is held of a library; may be asked by several threads.
+
+    Args:
+        tables: of the library.
+        max_bytes: most memory.
+
+    Raises:
+        CapacityError: it takes more than that; says how much.
+    """
+
+    def __init__(self, tables: Tables, max_bytes: int | None) -> None:
+        self._tables, self._max_bytes = tables, max_bytes
+        self._table = tables.database.open_table(THINGS)  # a handle of its own, which may be set to a version
+        self._lock = threading.Lock()
+        self._version = -1
+        self._rows = Rows.none(tables.fingerprint)
+        self.refresh()
+
+    @property
+    def bytes(self) -> int:
+        """Memory that is taken, about."""
+        rows = self._rows
+        arrays = (rows.signs, rows.vectors, rows.places, rows.alive)
+        return sum(int(array.nbytes) for array in arrays) + int(rows.about.nbytes)
+
+    def refresh(self) -> Rows:
+        """Read what is new and drop what has gone."""
+        with self._lock:
+            version = self._tables.things.version
+            if version == self._version:
+                return self._rows
+            self._table.checkout(version)
+            places = self._places()
+            self._check_room(len(places))
+            known = self._rows.without(places)
+            if known.alive.sum() * 2 < known.count:  # compaction gives most rows another place
+                known = Rows.none(self._tables.fingerprint)
+            new = np.setdiff1d(places, known.places[: known.count], assume_unique=True)
+            self._rows = self._with(known, new, everything=len(new) == len(places))
+            self._version = version
+            return self._rows
+
+    def best(self, query: NDArray[np.float32], limit: int, scope: Scope) -> pa.Table:
+        """The best of a scope: `id`, `hash` and `score`.
+
+        Args:
+            query: `(width,)` of length 1.
+            limit: at most so many.
+            scope: which things count.
+        """
+        rows = self.refresh()
+        counting = rows.alive & _counting(rows.about, scope) if _narrows(scope) else rows.alive
+        fingerprint = self._tables.fingerprint
+        number = int(counting.sum())
+        depth = max(LEAST, limit * REFINE)
+        if number <= max(EXACT_ROWS, depth):
+            chosen = np.flatnonzero(counting)
+        else:
+            distances = _differing(rows.signs[:, : rows.count], _words(kept.signs(query[None]))[0])
+            distances[~counting] = np.iinfo(distances.dtype).max
+            chosen = np.argpartition(distances, depth)[:depth]
+        scores = kept.decode(rows.vectors[chosen], fingerprint) @ query
+        order = np.argsort(-scores, kind="stable")[: limit + 8]  # ties are put in the order of ids
+        return best(rows.about.select(["id", "hash"]).take(chosen[order]), scores[order], limit)
+
+    def _places(self) -> NDArray[np.uint64]:
+        """Addresses of all rows."""
+        read = self._table.search().select(["part"]).with_row_id(True).to_arrow()
+        places: NDArray[np.uint64] = read["_rowid"].to_numpy()
+        return places
+
+    def _with(self, known: Rows, new: NDArray[np.uint64], *, everything: bool) -> Rows:
+        """Known rows and new ones."""
+        columns = [*COLUMNS, kept.finest(self._tables.fingerprint)]
+        if everything:
+            for batch in self._table.search().select(columns).with_row_id(True).to_batches(ROWS):
+                known = known.extended(pa.Table.from_batches([batch]), self._tables.fingerprint)
+            return known
+        for start in range(0, len(new), ROWS):
+            chosen = new[start : start + ROWS].tolist()
+            read = self._table.take_row_ids(chosen).select(columns).with_row_id().to_arrow()
+            known = known.extended(read, self._tables.fingerprint)
+        return known
+
+    def _check_room(self, rows: int) -> None:
+        """Refuse what does not fit."""
+        column = self._rows.vectors
+        needed = rows * (column.shape[1] * column.itemsize + self._rows.signs.shape[0] * 8 + ROW_BYTES)
+        if self._max_bytes is not None and needed > self._max_bytes:
+            raise CapacityError(
+                f"{rows:,} things take about {needed / 1e6:,.0f} MB in memory, more than the allowed "
+                f"{self._max_bytes / 1e6:,.0f} MB; allow more, or search from disk"
+            )
+
+
+def _narrows(scope: Scope) -> bool:
+    """Whether some things do not count."""
+    return scope.hashes is not None or bool(scope.things)
+
+
+def _counting(about: pa.Table, scope: Scope) -> NDArray[np.bool_]:
+    """`(rows,)` which rows count."""
+    where: Filter = scope.where
+    mask = np.ones(len(about), np.bool_)
+    if where.kinds:
+        mask &= _true(pc.is_in(about["kind"], value_set=pa.array(where.kinds)))
+    if where.pages is not None:
+        page = about["page"]
+        mask &= _true(pc.and_(pc.greater_equal(page, where.pages[0]), pc.less_equal(page, where.pages[1])))
+    if scope.hashes is not None:
+        mask &= _true(pc.is_in(about["hash"], value_set=scope.hashes))
+    return mask
+
+
+def _true(column: Any) -> NDArray[np.bool_]:
+    """Where a column is true; null is not."""
+    values: NDArray[np.bool_] = pc.fill_null(column, False).to_numpy()
+    return values
+
+
+def _signs(vectors: NDArray[Any], fingerprint: Fingerprint) -> NDArray[np.uint8]:
+    """Signs of kept vectors."""
+    return vectors if fingerprint.precision == "binary" else kept.signs(vectors)
+
+
+def _words(signs: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """`(rows, bytes)` as `(rows, words)` of 64 bits, the last one filled up with zeros."""
+    missing = -signs.shape[1] % 8
+    padded = np.pad(signs, ((0, 0), (0, missing))) if missing else np.ascontiguousarray(signs)
+    words: NDArray[np.uint64] = padded.view(np.uint64)
+    return words
+
+
+def _differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """`(rows,)` how many signs of `(words, rows)` differ from those of a query."""
+    total = np.zeros(signs.shape[1], np.uint16)
+    for word, wanted in zip(signs, query, strict=True):
+        total += np.bitwise_count(word ^ wanted)
+    return total

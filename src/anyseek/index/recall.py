@@ -1,0 +1,145 @@
+"""Recall from the tables: exact while that is quick, above through an index, exact again where a filter leaves little.
+
+Measured in benchmarks/library.py. A scan costs about ten times as much as the same product in memory; an index of one
+bit a number, of whose candidates ten times as many as wanted are rescored, a tenth of it at a million rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from lancedb.query import MatchQuery
+from numpy.typing import NDArray
+
+from anyseek.index import kept
+from anyseek.index.filters import Filter, of_files, of_things, one_of
+from anyseek.index.rows import Recalled
+from anyseek.index.tables import Tables, rows_of
+from anyseek.index.words import words
+
+__all__ = ["EXACT_ROWS", "Scope", "by_vector", "by_words", "ranked", "recalled", "scope_of"]
+
+EXACT_ROWS = 20_000
+"""Things that are scanned rather than looked for in an index; also those that a filter leaves."""
+PROBES = 20
+"""Lists of the index that are read."""
+REFINE = 10
+"""Candidates of an index of numbers that are rescored for each wanted one (SEARCH: 0.9995 at 10)."""
+SIGNS_REFINE, SIGNS_LEAST = 20, 200
+"""Likewise of an index of signs, and at least: the true ten are mostly (99.4 to 99.9 %) among the hundred nearest."""
+SCAN_REFINE, SCAN_LEAST = 50, 1000
+"""Likewise when all signs are read."""
+FEW = 1000
+"""Contents that are named one by one in a predicate; of more, what was recalled is looked for among them."""
+DEEP = 64
+"""Times as many candidates as wanted; when so many of them hold too few that count, all contents are named."""
+
+Find = Callable[[int, str], pa.Table]
+"""`(limit, predicate)` to rows with `id`, `hash` and `score`, best first; fewer than limit when there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a Filter means to a library as it is now.
+
+    Attributes:
+        where: the Filter.
+        things: predicate of things; empty for nothing.
+        hashes: contents of the finished files that count; None when the Filter says nothing of files.
+        files: how many files there are.
+    """
+
+    where: Filter
+    things: str
+    hashes: pa.Array | None
+    files: int
+
+
+def scope_of(tables: Tables, where: Filter | None) -> Scope:
+    """Look up what a Filter says of files."""
+    said = where or Filter()
+    if not said.names_files:
+        return Scope(said, of_things(said), None, 0)
+    found = rows_of(tables.files, f"{of_files(said)} AND state = 'done'", ["hash"])
+    return Scope(said, of_things(said), pc.unique(found["hash"]), tables.files.count_rows())
+
+
+def ranked(find: Find, top: int, scope: Scope) -> pa.Table:
+    """The best of a scope: rows of `find`, at most `top`.
+
+    Few contents are named in the predicate. Of many, more is recalled than wanted until enough of it counts; when that
+    does not come to an end, because what is most similar lies outside the filter, all are named after all.
+    """
+    if scope.hashes is None:
+        return find(top, scope.things)
+    named = " AND ".join(part for part in (scope.things, one_of("hash", scope.hashes.to_pylist())) if part)
+    if len(scope.hashes) <= FEW:
+        return find(top, named) if len(scope.hashes) else find(0, "false")
+    limit = 2 * top * max(1, scope.files // len(scope.hashes))
+    while limit <= DEEP * top:
+        found = find(limit, scope.things)
+        counting = found.filter(pc.is_in(found["hash"], value_set=scope.hashes))
+        if len(counting) >= top or len(found) < limit:
+            return counting[:top]
+        limit *= 4
+    return find(top, named)
+
+
+def recalled(found: pa.Table) -> list[Recalled]:
+    """Rows as candidates."""
+    pairs = zip(found["id"].to_pylist(), found["score"].to_pylist(), strict=True)
+    return [Recalled(id, score) for id, score in pairs]
+
+
+def by_vector(tables: Tables, query: NDArray[np.float32], has_index: bool) -> Find:
+    """How things are found by a vector of length 1, `(width,)`."""
+
+    def find(limit: int, predicate: str) -> pa.Table:
+        rows = tables.things.count_rows(predicate or None)
+        depth = _depth(tables, limit, scan=False)
+        scan = not has_index or rows <= EXACT_ROWS or depth * PROBES > rows
+        search = _search(tables, query)
+        search = search.bypass_vector_index() if scan else search.nprobes(PROBES)
+        finest = kept.finest(tables.fingerprint)
+        search = search.select(["id", "hash", finest, "_distance"]).limit(max(1, _depth(tables, limit, scan=scan)))
+        found = (search.where(predicate) if predicate else search).to_arrow()
+        scores = kept.decode(kept.matrix(found[finest]), tables.fingerprint) @ query
+        return best(found.select(["id", "hash"]), scores, limit)
+
+    return find
+
+
+def best(found: pa.Table, scores: NDArray[np.float32], limit: int) -> pa.Table:
+    """Rows with their scores, best first, those of equal score by id."""
+    table = found.append_column("score", pa.array(scores, pa.float32()))
+    return table.sort_by([("score", "descending"), ("id", "ascending")])[:limit]
+
+
+def by_words(tables: Tables, text: str) -> Find:
+    """How things are found by their own text: any of the words, scored by BM25."""
+    asked = words(text, query=True)
+
+    def find(limit: int, predicate: str) -> pa.Table:
+        match = MatchQuery(asked, "words")  # type: ignore[call-arg]
+        search = tables.things.search(match, query_type="fts").select(["id", "hash", "_score"]).limit(max(1, limit))
+        found = (search.where(predicate) if predicate else search).to_arrow()
+        return best(found.select(["id", "hash"]), found["_score"].to_numpy(), limit)
+
+    return find
+
+
+def _search(tables: Tables, query: NDArray[np.float32]) -> Any:
+    """A search by numbers or by signs."""
+    if kept.is_plain(tables.fingerprint):
+        return tables.things.search(query, vector_column_name=kept.VECTOR).distance_type("cosine")
+    return tables.things.search(kept.signs(query), vector_column_name=kept.BITS).distance_type("hamming")
+
+
+def _depth(tables: Tables, limit: int, *, scan: bool) -> int:
+    """How many are rescored with the finest kept vector."""
+    if kept.is_plain(tables.fingerprint):
+        return limit + 8 if scan else limit * REFINE  # a scan is only off by the rounding of the query
+    return max(SCAN_LEAST, limit * SCAN_REFINE) if scan else max(SIGNS_LEAST, limit * SIGNS_REFINE)
