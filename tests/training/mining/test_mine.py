@@ -177,8 +177,7 @@ def test_what_changed_is_encoded_anew_with_a_word(dataset: Make, tmp_path: Path)
 
 
 def test_a_reranker_takes_out_what_it_judges_relevant(dataset: Make, tmp_path: Path) -> None:
-    corpus = {"p": "10", "a": "20", "b": "25", "c": "30", "l": "long 1", "e": "50", "f": "70"}
-    corpus["l"] = "35 long"
+    corpus = {"p": "10", "a": "20", "b": "25", "c": "30", "l": "35 long", "e": "50", "f": "70"}
     data = dataset({"q": "0 q"}, corpus, {"q": (["p"], [])})
     judge = Judge({"10": 3.0, "20": 2.5, "25": -1.0, "30": 0.5, "50": -2.0})
     report = run(data, tmp_path / "out", judge=judge, preference=Preference(most=2), relevant=0.4)

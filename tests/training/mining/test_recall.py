@@ -33,7 +33,7 @@ def drawn(rows: int, dim: int = 4, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("block", [8, 24, 1000])
 def test_recall_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(Vectors.blocks, "__defaults__", (block,))
+    monkeypatch.setattr(recall, "DOCUMENTS", block)
     queries, documents = drawn(37), drawn(101, seed=1)
     documents[[3, 50, 99]] = documents[7]  # equal scores: the earlier row comes first
     documents[11], queries[5] = np.nan, np.nan
@@ -70,7 +70,7 @@ def test_cosines_of_pairs(tmp_path: Path) -> None:
 def test_memory_is_that_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "ROWS", 256)
     monkeypatch.setattr(recall, "QUERIES", 256)
-    monkeypatch.setattr(Vectors.blocks, "__defaults__", (256,))
+    monkeypatch.setattr(recall, "DOCUMENTS", 256)
     queries, documents = stored(tmp_path, "q", drawn(512), 256), stored(tmp_path, "d", drawn(20_000, seed=1), 256)
     tracemalloc.start()
     recall.recall(queries, documents, 5)

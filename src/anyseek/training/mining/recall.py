@@ -9,8 +9,8 @@ from anyseek.training.mining.shards import Vectors
 
 __all__ = ["cosines", "recall", "top_of"]
 
-QUERIES = 1024
-"""Queries of one product: with a block of documents, 32 MB of similarities."""
+QUERIES, DOCUMENTS = 1024, 8192
+"""Vectors of one product: 32 MB of similarities."""
 PAIRS = 4096
 
 LOW = np.uint64(0xFFFFFFFF)
@@ -32,7 +32,7 @@ def recall(queries: Vectors, documents: Vectors, top: int) -> NDArray[np.uint64]
         `(queries, top)`, each number a score and a row in one, so that equal scores have an order: the earlier row.
     """
     best = np.zeros((len(queries), min(top, len(documents))), np.uint64)
-    for first, block in documents.blocks():
+    for first, block in documents.blocks(DOCUMENTS):
         for start, asked in queries.blocks(QUERIES):
             keys = _keys(asked @ block.T, first)
             joined = np.concatenate([best[start : start + len(asked)], keys], axis=1)

@@ -27,8 +27,6 @@ ROWS = 256
 """Items of a shard: what an interruption loses at most."""
 QUERIES = 32
 """Queries of a shard of pairs, likewise; their pairs are one call, so that beginnings are shared."""
-BLOCK = 8192
-"""Vectors that are in memory together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +152,7 @@ class Vectors:
         """How many."""
         return self.rows
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """All in order: the number of the first, and `(up to size, dim)`."""
         step = max(1, size // ROWS)
         shards = -(-self.rows // ROWS)
