@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
     from anyseek.items import File, Image, Item, Limits, Page, Text, Video
     from anyseek.media import MediaOptions
+    from anyseek.search import Library
 
 __all__ = [
     "Embedder",
     "File",
     "Image",
     "Item",
+    "Library",
     "Limits",
     "MediaOptions",
     "Page",
@@ -32,6 +34,7 @@ _HOMES = {
     "anyseek.engine": ("Embedder", "Reranker"),
     "anyseek.items": ("File", "Image", "Item", "Limits", "Page", "Text", "Video"),
     "anyseek.media": ("MediaOptions",),
+    "anyseek.search": ("Library",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

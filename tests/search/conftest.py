@@ -2,11 +2,21 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import PIL.Image
 import pytest
+import torch
+from safetensors.torch import save_file
+
+from anyseek.engine import Encoded
+from anyseek.errors import DecodeError
+from anyseek.items import Item, Limits, Text
+from anyseek.media import MediaOptions
+from anyseek.search import Library
+from tests.fakes import DIM, vector, words
 
 
 def pdf(pages: int) -> bytes:
@@ -53,3 +63,66 @@ def folder(tmp_path: Path) -> Path:
     (root / "program.bin").write_bytes(bytes(range(256)) * 4)
     (root / "broken.pdf").write_bytes(b"%PDF-1.4\nnothing else")
     return root
+
+
+def said(item: Item) -> Item:
+    """A file by its name and place, whatever its ending, as words."""
+    pieces = [
+        getattr(part, "text", None)
+        or f"{Path(part.source).stem} {getattr(part, 'number', '')} {getattr(part, 'start', None) or ''}"
+        for part in item.parts
+    ]
+    return Item((Text(" ".join(pieces)),))
+
+
+class Seen:
+    """An embedder of words, as `tests.fakes`, that a library can be made with, and that counts what it encodes."""
+
+    dim = DIM + 1
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        options = SimpleNamespace(
+            limits=Limits(), media=MediaOptions(), max_tokens=8192, parse_special=True, shrink=True
+        )
+        self.processor = SimpleNamespace(options=options)
+        self.encoded: list[Item] = []
+        self.refused: set[str] = set()
+        self.dies_at: int | None = None
+
+    def encode_document(self, inputs: list[Item], *, on_error: str, truncate_dim: int) -> Encoded:
+        rows, errors = np.zeros((len(inputs), self.dim), np.float32), {}
+        for row, item in enumerate(inputs):
+            if self.dies_at is not None and len(self.encoded) >= self.dies_at:
+                raise KeyboardInterrupt
+            self.encoded.append(item)
+            if words(said(item)) & self.refused:
+                errors[row] = DecodeError("cannot be decoded").at(f"items[{row}]")
+            else:
+                rows[row] = self.vector(item)
+        return Encoded(rows[:, :truncate_dim], errors)
+
+    def encode_query(self, inputs: list[Item], *, truncate_dim: int) -> np.ndarray:
+        return np.stack([self.vector(item) for item in inputs])[:, :truncate_dim]
+
+    def vector(self, item: Item) -> np.ndarray:
+        return np.append(vector(said(item)), np.float32(0.05))  # a text without Latin words has a vector too
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with weights and nothing else."""
+    folder = tmp_path_factory.mktemp("model") / "model"
+    folder.mkdir()
+    save_file({"w": torch.arange(12.0).reshape(3, 4)}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def seen(weights: Path) -> Seen:
+    return Seen(weights)
+
+
+@pytest.fixture
+def library(tmp_path: Path, seen: Seen) -> Library:
+    return Library.open(tmp_path / "library", seen)

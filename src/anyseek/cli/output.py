@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from anyseek.index import Thing
     from anyseek.search.sources import Found
 
-__all__ = ["as_json", "as_row", "note", "place", "print_json", "print_table", "shows_progress"]
+__all__ = ["as_json", "as_row", "note", "place", "print_json", "print_table", "shows_progress", "spot"]
 
 
 def note(message: str) -> None:
@@ -76,6 +77,15 @@ def place(found: "Found", folder: Path) -> str:
     if found.span is not None:
         return f"{path} {_clock(found.span[0])}-{_clock(found.span[1])}"
     return str(path)
+
+
+def spot(thing: "Thing") -> str:
+    """Where in its file something of a library is: a page, or seconds of a film; nothing for a whole file or a text."""
+    if thing.page is not None:
+        return f"page {thing.page}"
+    if thing.kind == "video" and thing.start is not None and thing.end is not None:
+        return f"{_clock(thing.start)}-{_clock(thing.end)}"
+    return ""
 
 
 def _clock(seconds: float) -> str:

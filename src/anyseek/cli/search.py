@@ -1,41 +1,101 @@
-"""`anyseek search`: find things in a folder."""
+"""`anyseek search`: find things in a folder, or in a library."""
 
 import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from anyseek.cli.index import default_library, library_option, open_library
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
 from anyseek.errors import InputError
 from anyseek.items import Image, Item, Text
 
 if TYPE_CHECKING:
-    from anyseek.search import Failure, Found, Hits, Skipped
+    from anyseek.index import Filter, Thing
+    from anyseek.search import Answer, Answers, Failure, Found, Hits, Library, Skipped
 
 __all__ = ["search"]
 
 LISTED = 5  # failures named in full before the rest is only counted
+KINDS = ("image", "page", "text", "video")
+OF_LIBRARIES = (
+    ("--like", {"metavar": "ID", "help": "Look for things like this one of the library (ids are in --json)."}),
+    ("--unlike", {"multiple": True, "metavar": "FILE|TEXT", "help": "An example of what is not sought; repeatable."}),
+    ("--kind", {"multiple": True, "type": click.Choice(KINDS), "help": "Only things of this kind; repeatable."}),
+    ("--path", {"metavar": "GLOB", "help": "Only files whose path below their folder is like this: **/letters/*.pdf."}),
+    ("--tag", {"multiple": True, "metavar": "TAG", "help": "Only files with this tag; repeatable."}),
+    ("--after", {"type": click.DateTime(), "help": "Only files changed at this time or later."}),
+    ("--before", {"type": click.DateTime(), "help": "Only files changed before this time."}),
+    ("--min-bytes", {"type": int, "help": "Only files of at least this size."}),
+    ("--max-bytes", {"type": int, "help": "Only files of at most this size."}),
+    ("--pages", {"metavar": "FIRST-LAST", "help": "Only these pages of documents."}),
+    ("--words", {"type": click.FloatRange(0, 1), "help": "Weight of words beside vectors, 0 to 1; 0 leaves them out."}),
+    ("--blend", {"type": click.Choice(["ranks", "scores"]), "help": "How both become one order."}),
+    ("--all", {"is_flag": True, "help": "Show what is probably not relevant, too."}),
+)
+"""Options that are of use in a library only."""
 
 
-@click.command(short_help="Find things in a folder.")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("query", required=False)
+def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--library`, and what only a library knows."""
+    for name, given in reversed(OF_LIBRARIES):
+        function = click.option(name, **given)(function)
+    return library_option(function)
+
+
+@click.command(short_help="Find things in a folder, or in a library.")
+@click.argument("typed", nargs=-1, metavar="[FOLDER] [QUERY]")
 @click.option("--image", type=click.Path(path_type=Path), multiple=True, help="Look for this picture; may be repeated.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Most hits.")
 @click.option("--instruction", default=None, help="What counts as relevant, as a sentence.")
+@library_options
 @reranker_options
 @model_options
 @json_option
 @debug_option
-def search(folder: Path, choice: ModelChoice, top: int, as_json: bool, **asked: object) -> None:
-    """Find things in FOLDER that match QUERY, a picture, or both.
+def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | None, as_json: bool, **asked: Any) -> None:
+    """Find things in FOLDER that match QUERY, a picture, or both; or in a library that `anyseek index` made.
 
-    Looks at pictures, the pages of PDFs, videos and text files, in all folders below. Nothing is stored.
+    With a FOLDER, looks at pictures, the pages of PDFs, videos and text files, in all folders below; nothing is stored.
+    With --library, or with a QUERY alone, asks a library.
     """
+    folder, query = _folder_and_query(typed, place)
+    picture = {name: asked.pop(name) for name in ("image", "instruction")}
+    if folder is None:
+        _search_library(choice, place, _asked(query, asked["like"], **picture), as_json, asked)
+        return
+    needless = [name for name, _ in OF_LIBRARIES if asked[name.strip("-").replace("-", "_")] not in (None, False, ())]
+    if needless:
+        raise click.UsageError(f"{needless[0]} is for a library: index the folder, then give --library.")
+    _search_folder(folder, _query(query, **picture), choice, asked["top"], as_json)
+
+
+def _folder_and_query(words: Sequence[str], place: Path | None) -> tuple[Path | None, str | None]:
+    """What the arguments are: FOLDER and QUERY, or QUERY alone, for a library."""
+    if place is not None:
+        if len(words) > 1:
+            raise click.UsageError("With --library, give one QUERY (in quotes) and no FOLDER.")
+        return None, words[0] if words else None
+    if len(words) > 2:
+        raise click.UsageError("Give one FOLDER and one QUERY (in quotes).")
+    folder = Path(words[0]) if words else None
+    if folder is not None and folder.is_dir():
+        return folder, words[1] if len(words) == 2 else None
+    if len(words) < 2 and default_library().is_dir():
+        return None, words[0] if words else None
+    if folder is None:
+        raise click.UsageError("Give a FOLDER and a QUERY.")
+    hint = "" if len(words) == 2 else " To search without a FOLDER, make a library first: anyseek index FOLDER."
+    raise click.UsageError(f"Invalid value for 'FOLDER': Directory '{words[0]}' does not exist.{hint}")
+
+
+def _search_folder(folder: Path, query: Item, choice: ModelChoice, top: int, as_json: bool) -> None:
+    """Look through a folder once."""
     from anyseek import search as engine
 
-    query = _query(**asked)  # type: ignore[arg-type]
     found, skipped = _walk(folder)
     choice.note_tiny([folder])
     started = time.perf_counter()
@@ -50,6 +110,120 @@ def search(folder: Path, choice: ModelChoice, top: int, as_json: bool, **asked: 
         seconds = time.perf_counter() - started
         click.echo(f"searched {len(found)} things in {seconds:.1f} s", err=True)
     _report(hits.failures, skipped)
+
+
+def _asked(query: str | None, like: str | None, image: tuple[Path, ...], instruction: str | None) -> Item | None:
+    """The query for a library; None for more of the same."""
+    if like is not None and (query or image):
+        raise click.UsageError("--like stands alone: give it without a QUERY and --image.")
+    return None if like is not None else _query(query, image, instruction)
+
+
+def _search_library(
+    choice: ModelChoice, place: Path | None, query: Item | None, as_json: bool, asked: dict[str, Any]
+) -> None:
+    """Ask a library."""
+    from anyseek.cli.inputs import read_inputs
+    from anyseek.search import AskOptions
+
+    given = {name: asked[name] for name in ("words", "blend") if asked[name] is not None}
+    options = AskOptions(top=asked["top"], cut=not asked["all"], **given)
+    where = _where(asked)
+    unlike = read_inputs(asked["unlike"])
+    for example in unlike:
+        if isinstance(example, InputError):
+            raise example
+    with open_library(choice, place, create=False, rerank=query is not None) as library:
+        started = time.perf_counter()
+        if query is None:
+            answers = library.like(asked["like"], where=where, options=options)
+        else:
+            answers = library.search(query, where=where, unlike=unlike, options=options)
+        seconds = time.perf_counter() - started
+        (_print_answers_json if as_json else _print_answers)(answers, library)
+    if not as_json:
+        click.echo(f"asked in {seconds:.2f} s", err=True)
+    if answers.unread:
+        click.echo(f"not read again: {len(answers.unread)} candidate(s), {answers.unread[0][1]}", err=True)
+
+
+def _where(asked: dict[str, Any]) -> "Filter":
+    """Which things count."""
+    from anyseek.index import Filter
+
+    return Filter(
+        kinds=asked["kind"],
+        pages=_pages(asked["pages"]),
+        glob=asked["path"],
+        after=_nanoseconds(asked["after"]),
+        before=_nanoseconds(asked["before"]),
+        min_bytes=asked["min_bytes"],
+        max_bytes=asked["max_bytes"],
+        tags=asked["tag"],
+    )
+
+
+def _pages(text: str | None) -> tuple[int, int] | None:
+    """`3` or `3-7`."""
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    if not first.isdigit() or not (last or first).isdigit():
+        raise click.UsageError(f"--pages is a page or a range, such as 3-7 (got {text!r}).")
+    return int(first), int(last or first)
+
+
+def _nanoseconds(moment: datetime | None) -> int | None:
+    """A local time as files have it."""
+    return None if moment is None else int(moment.timestamp() * 1e9)
+
+
+def _print_answers(answers: "Answers", library: "Library") -> None:
+    """Score, what, where; or that nothing relevant is here."""
+    from anyseek.cli.output import print_table
+
+    if answers.hits:
+        rows = [(f"{hit.score:.3f}", hit.thing.kind, _place(hit)) for hit in answers.hits]
+        print_table((">score", "what", "where"), rows)
+    elif answers.nothing and answers.below:
+        best = answers.below[0]
+        click.echo(f"nothing relevant here; nearest, {best.score:.3f}: {_place(best)} (--all shows what was left out)")
+    else:
+        click.echo("nothing found")
+
+
+def _place(hit: "Answer") -> str:
+    """Where an answer is, and what else of the same file, or like it, was found."""
+    from anyseek.cli.output import spot
+
+    path = hit.paths[0].resolve()
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    also = [spot(thing) for thing in hit.also]
+    more = f" (also {', '.join(also[:3])}{', ...' if len(also) > 3 else ''})" if any(also) else ""
+    copies = len(hit.copies) + len(hit.paths) - 1
+    return f"{shown} {spot(hit.thing)}".rstrip() + more + (f" (and {copies} like it)" if copies else "")
+
+
+def _print_answers_json(answers: "Answers", library: "Library") -> None:
+    """Everything, as one object."""
+    from anyseek.cli.output import print_json
+
+    kept = {"library": library.store.folder, "judged": answers.judged, "nothing": answers.nothing}
+    rows = {name: [_row(hit) for hit in getattr(answers, name)] for name in ("hits", "below")}
+    print_json(kept | rows | {"unread": [{"id": id, "reason": reason} for id, reason in answers.unread]})
+
+
+def _row(hit: "Answer") -> dict[str, Any]:
+    """An answer, for JSON."""
+    scores = {name: getattr(hit, name) for name in ("score", "similarity", "words", "reranked")}
+    more = {name: [_thing_row(thing) for thing in getattr(hit, name)] for name in ("also", "copies")}
+    return _thing_row(hit.thing) | scores | {"paths": [str(path) for path in hit.paths], "text": hit.thing.text} | more
+
+
+def _thing_row(thing: "Thing") -> dict[str, Any]:
+    """What and where in its file, for JSON; seconds of films only."""
+    start, end = (thing.start, thing.end) if thing.kind == "video" else (None, None)
+    return {"id": thing.id, "kind": thing.kind, "page": thing.page, "start_seconds": start, "end_seconds": end}
 
 
 def _query(query: str | None, image: tuple[Path, ...], instruction: str | None) -> Item:

@@ -15,7 +15,7 @@ from anyseek.search.sources import Found
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
 
-__all__ = ["Failure", "Hit", "Hits", "Library", "SearchOptions", "ask", "embed", "search"]
+__all__ = ["Embedded", "Failure", "Hit", "Hits", "SearchOptions", "ask", "embed", "search"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class Embedded:
     """Embedded things: `vectors` is `(found, dim)`, row by row with `found`; what failed is listed apart."""
 
     found: tuple[Found, ...]
@@ -82,20 +82,20 @@ class Library:
     failures: tuple[Failure, ...] = ()
 
 
-def embed(found: Sequence[Found], embedder: "Embedder", options: SearchOptions = SearchOptions()) -> Library:
+def embed(found: Sequence[Found], embedder: "Embedder", options: SearchOptions = SearchOptions()) -> Embedded:
     """Vectors of everything found; what cannot be decoded goes to `failures` and leaves no row."""
     if not found:
-        return Library((), np.zeros((0, 0), dtype=np.float32))
+        return Embedded((), np.zeros((0, 0), dtype=np.float32))
     items = [thing.item for thing in found]
     encoded = embedder.encode_document(items, on_error="collect", show_progress_bar=options.show_progress_bar)
     good = [row for row in range(len(found)) if row not in encoded.errors]
     failures = tuple(Failure(found[row], error) for row, error in sorted(encoded.errors.items()))
-    return Library(tuple(found[row] for row in good), encoded.vectors[good], failures)
+    return Embedded(tuple(found[row] for row in good), encoded.vectors[good], failures)
 
 
 def ask(
     query: Item,
-    library: Library,
+    library: Embedded,
     embedder: "Embedder",
     reranker: "Reranker | None" = None,
     options: SearchOptions = SearchOptions(),

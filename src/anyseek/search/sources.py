@@ -1,7 +1,7 @@
 """A folder becomes items: pictures, each page of a PDF, clips and text files, told by content, in a fixed order."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,11 +10,12 @@ from anyseek.errors import InputError, SourceError
 from anyseek.items import File, Image, Item, Page, Video
 from anyseek.media import MediaOptions, open_source, probe_page, probe_video, sniff
 
-__all__ = ["FileKind", "Found", "Skipped", "walk"]
+__all__ = ["UNKNOWN", "FileKind", "Found", "Skipped", "visible", "walk"]
 
 FileKind = Literal["image", "page", "text", "video"]
 
 UNKNOWN = "not a picture, PDF, video or text"
+LEADS_OUT = "a link that leads out of the folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,23 +59,48 @@ def walk(folder: Path, media: MediaOptions | None = None) -> Iterator[Found | Sk
     Raises:
         SourceError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder")
     options = media or MediaOptions()
-    root = folder.resolve()
     seen: set[Path] = set()
-    for path in _files(folder):
-        target = Path(os.path.realpath(path))  # unlike resolve(), this does not raise at links that form a circle
-        if not target.is_relative_to(root):
-            yield Skipped(path=path, reason="a link that leads out of the folder")
-        elif target not in seen and target.is_file():
+    for path, target in visible(folder):
+        if target is None:
+            yield Skipped(path=path, reason=LEADS_OUT)
+        elif target not in seen:
             seen.add(target)
             yield from _things(path, options)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def visible(
+    folder: Path, without: Path | None = None, unread: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[Path, Path | None]]:
+    """Visible files in a folder and below it, in the order of the names, each with the file it really is.
+
+    Args:
+        folder: where to look.
+        without: a folder that is passed over, with everything below it.
+        unread: told of each folder that could not be listed.
+
+    Yields:
+        A path, and where its links lead; None for a link that leads out of the folder.
+
+    Raises:
+        SourceError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder")
+    root = folder.resolve()
+    for path in _files(folder, without, unread):
+        target = Path(os.path.realpath(path))  # unlike resolve(), this does not raise at links that form a circle
+        if not target.is_relative_to(root):
+            yield path, None
+        elif target.is_file():
+            yield path, target
+
+
+def _files(folder: Path, without: Path | None, unread: Callable[[OSError], None] | None) -> Iterator[Path]:
     """Visible files below a folder, sorted; linked folders are not entered."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=unread):
+        if without is not None:
+            folders[:] = [name for name in folders if Path(parent, name) != without]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [name for name in folders if Path(parent, name).is_symlink()]
         visible = [name for name in names if not name.startswith(".")]

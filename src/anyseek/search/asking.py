@@ -1,0 +1,139 @@
+"""From a query to answers: recall, near-duplicates, a second reading, the judge, groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anyseek.index import Filter, Store, StoredFile, Thing
+from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Candidate
+from anyseek.search.fusion import Fusion
+from anyseek.search.groups import collapse, grouped, spread
+from anyseek.search.judge import Judge, features
+from anyseek.search.legs import recall
+from anyseek.search.looking import state_of
+from anyseek.search.pieces import item_of
+
+if TYPE_CHECKING:
+    from anyseek.engine import Embedder, Reranker
+
+__all__ = ["Readers", "answer"]
+
+Files = dict[str, list[StoredFile]]
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The models of a library, and what says how far to trust them.
+
+    Attributes:
+        embedder: its vectors are stored.
+        reranker: reads the best candidates with the query; None leaves the order of the first stage.
+        fusion: of the reranker's opinion and the cosine.
+        judge: says what is relevant; None says nothing.
+    """
+
+    embedder: "Embedder"
+    reranker: "Reranker | None"
+    fusion: Fusion
+    judge: Judge | None
+
+    def without_reading(self) -> "Readers":
+        """The same with the first stage alone."""
+        return Readers(self.embedder, None, self.fusion, None)
+
+
+def answer(store: Store, asked: Asked, where: Filter | None, options: AskOptions, readers: Readers) -> Answers:
+    """Answers of a library to an encoded query.
+
+    Args:
+        store: the library.
+        asked: the query.
+        where: which things count.
+        options: how to ask.
+        readers: who reads.
+    """
+    recalled = recall(store, asked, where, options)
+    candidates = collapse(store, recalled) if options.duplicates else recalled
+    files = store.files_of({one.thing.hash for one in candidates})
+    candidates = [one for one in candidates if one.thing.hash in files]
+    chosen, unread = candidates, []
+    if readers.reranker:
+        chosen = spread(candidates, max(options.reread, options.top), options.per_file)
+        unread = _reread(chosen, asked, files, readers)
+    _score(candidates, asked, readers)
+    chosen = sorted(chosen, key=lambda one: (readers.reranker is not None and one.log_odds is None, -one.score))
+    cut = readers.judge.cut if readers.judge and options.cut else None
+    hits: list[Answer] = []
+    below: list[Answer] = []
+    for one, also in grouped(chosen, options.group):
+        made = _answer(one, also, files)
+        (hits if cut is None or (one.chance is not None and one.score >= cut) else below).append(made)
+    judged = readers.judge is not None
+    return Answers(
+        hits=tuple(hits[: options.top]), below=tuple(below[: options.top]), judged=judged, unread=tuple(unread)
+    )
+
+
+def _reread(chosen: Sequence[Candidate], asked: Asked, files: Files, readers: Readers) -> list[tuple[str, str]]:
+    """Let the reranker read candidates, as they were embedded; what it could not read comes back with the reason."""
+    assert readers.reranker is not None
+    unread, pairs = [], []
+    for one in chosen:
+        one.path = _present(files[one.thing.hash])
+        if one.path is None and one.thing.kind != "text":
+            unread.append((one.thing.id, "the file is gone, or has changed since it was indexed; index it again"))
+        else:
+            pairs.append((one, (asked.item, item_of(one.thing, one.path or Path()))))
+    if not pairs:
+        return unread
+    scored = readers.reranker.predict([pair for _, pair in pairs], activation="none", on_error="collect")
+    for row, (one, _) in enumerate(pairs):
+        if row in scored.errors:
+            unread.append((one.thing.id, str(scored.errors[row].args[0])))
+        else:
+            one.log_odds = float(scored.scores[row])
+    return unread
+
+
+def _present(files: Sequence[StoredFile]) -> Path | None:
+    """A file that still is as it was indexed."""
+    for file in files:
+        path = Path(file.root, file.path)
+        if state_of(path) == (file.size, file.mtime):
+            return path
+    return None
+
+
+def _score(candidates: Sequence[Candidate], asked: Asked, readers: Readers) -> None:
+    """Set the score of each candidate, and its chance where there is a judge."""
+    if not candidates:
+        return
+    for one in candidates:
+        one.score = one.first
+        if one.log_odds is not None:
+            odds, cosine = np.array([one.log_odds]), np.array([one.similarity])
+            one.score = float(readers.fusion.probability(odds, cosine)[0]) * (1 - one.unlike)
+    if readers.judge is None:
+        return
+    seen = features(candidates, asked, readers.fusion if readers.reranker else None)
+    for one, chance in zip(candidates, readers.judge.chances(seen).tolist(), strict=True):
+        if chance == chance:  # not NaN: it was read
+            one.chance = chance
+            one.score = chance * (1 - one.unlike)
+
+
+def _answer(one: Candidate, also: tuple[Thing, ...], files: Files) -> Answer:
+    """A candidate as an answer."""
+    return Answer(
+        thing=one.thing,
+        paths=tuple(Path(file.root, file.path) for file in files[one.thing.hash]),
+        score=one.score,
+        similarity=one.similarity,
+        words=one.words,
+        reranked=one.log_odds is not None,
+        also=also,
+        copies=tuple(one.copies),
+    )

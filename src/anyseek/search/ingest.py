@@ -1,0 +1,386 @@
+"""Folders into a library: what changed is read, encoded and stored in batches that a kill at any moment cannot spoil.
+
+For each batch things are written before the rows of files that have all their things. A run that ended early is gone on
+with by the next: what is stored of a file that was not finished is kept.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyseek.errors import ConfigError, InputError
+from anyseek.index import Store, StoredFile, Thing, Writer
+from anyseek.media import MediaOptions, open_source
+from anyseek.search.looking import LEFT_OUT, Entry, Look, content_hash, estimate, look, root_of, state_of
+from anyseek.search.office import missing
+from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of, thumbnail_of
+from anyseek.search.sources import UNKNOWN
+
+if TYPE_CHECKING:
+    from anyseek.engine import Embedder
+
+__all__ = ["IndexOptions", "Ingest", "Progress", "Report"]
+
+NAMED = 3
+"""Parts of a file whose errors are named in its row; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """How folders are indexed.
+
+    Attributes:
+        retry: read files again that failed, or were left out, last time.
+        tags: given to every file of the folders.
+        thumbnails: keep a small picture of what can be seen.
+        batch_seconds: about how long a batch takes; what a kill costs at most.
+        largest_batch: most things in a batch.
+        settle_seconds: files that changed more recently wait for the next run, because they may not be complete.
+        workers: threads that make thumbnails.
+    """
+
+    retry: bool = False
+    tags: tuple[str, ...] = ()
+    thumbnails: bool = True
+    batch_seconds: float = 20.0
+    largest_batch: int = 512
+    settle_seconds: float = 0.0
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that leaves no room."""
+        for name in ("batch_seconds", "largest_batch", "workers"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive (got {getattr(self, name)!r})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        files: files that are finished.
+        of_files: files that changed.
+        things: things encoded.
+        of_things: how many there will be, about.
+        rate: things a second of late; 0 at first.
+        path: the file that is being read.
+    """
+
+    files: int
+    of_files: int
+    things: int
+    of_things: int
+    rate: float
+    path: str
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long it still takes; None when nobody knows yet."""
+        return max(0, self.of_things - self.things) / self.rate if self.rate else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        found: files in the folders.
+        unchanged: files that cost nothing.
+        indexed: files that were read and encoded.
+        known: new, renamed or copied files whose content the library had: nothing was encoded for them.
+        removed: files that are gone.
+        things: things that were encoded.
+        failed: path and reason of each file that could not be read, or not whole.
+        left_out: path and reason of each file of a kind that is not read.
+        waiting: files that changed while they were read; the next run takes them.
+        unread: folders that could not be listed.
+        seconds: how long it took.
+    """
+
+    found: int = 0
+    unchanged: int = 0
+    indexed: int = 0
+    known: int = 0
+    removed: int = 0
+    things: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the library is another than before."""
+        return bool(self.indexed or self.known or self.removed or self.failed or self.left_out)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A file that is being read.
+
+    Attributes:
+        entry: the file.
+        content: its hash.
+        errors: what could not be read of it.
+        kept: things that are stored.
+        copies: other files of this run with the same content.
+    """
+
+    entry: Entry
+    content: str
+    errors: list[str] = field(default_factory=list)
+    kept: int = 0
+    copies: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is encoded together: things with their files, and the files that have no more behind it."""
+
+    things: list[tuple[Thing, _Reading]] = field(default_factory=list)
+    closes: list[_Reading] = field(default_factory=list)
+
+
+class Ingest:
+    """One run over folders.
+
+    Args:
+        store: the library.
+        embedder: the model whose fingerprint the library has.
+        cutting: how long files are cut, as the fingerprint says.
+        options: how to run.
+        tell: told of the progress after each batch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: "Embedder",
+        cutting: Cutting,
+        options: IndexOptions = IndexOptions(),
+        tell: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._store, self._embedder, self._cutting, self._options = store, embedder, cutting, options
+        self._tell = tell or (lambda _: None)
+        self._media: MediaOptions = embedder.processor.options.media
+        self._report = Report()
+        self._finished: dict[str, str | None] = {}
+        self._open: dict[str, _Reading] = {}
+        self._rates: deque[tuple[int, float]] = deque(maxlen=8)
+        self._size = 8
+        self._done = 0
+        self._expected = (0, 0)
+
+    def run(self, folders: Iterable[Path]) -> Report:
+        """Index folders.
+
+        Raises:
+            SourceError: a folder is not there; nothing has been done then.
+            CapacityError: another process is writing to the library.
+        """
+        started = time.perf_counter()
+        settled = time.time_ns() - int(self._options.settle_seconds * 1e9) if self._options.settle_seconds else None
+        roots = [root_of(folder) for folder in folders]
+        looks = [look(self._store, root, retry=self._options.retry, settled=settled) for root in roots]
+        for seen in looks:
+            self._report.found += seen.found
+            self._report.unchanged += len(seen.same)
+            self._report.unread += seen.unread
+        if any(seen.changed or seen.gone or (seen.same and self._options.tags) for seen in looks):
+            with self._store.write() as writer, ThreadPoolExecutor(self._options.workers) as pool:
+                self._write(looks, writer, pool)
+        self._report.seconds = time.perf_counter() - started
+        return self._report
+
+    def _write(self, looks: list[Look], writer: Writer, pool: ThreadPoolExecutor) -> None:
+        """Bring the library up to what was seen. Removing comes last, so that renamed files find their vectors."""
+        entries = [entry for seen in looks for entry in seen.changed]
+        if entries:
+            self._finished = {str(file.hash): file.reason for file in self._store.files() if file.state == "done"}
+            estimate(entries, self._media, self._cutting)
+            self._expected = (len(entries), sum(entry.things for entry in entries))
+            self._read_all(entries, writer, pool)
+        for seen in looks:
+            writer.remove_files(seen.gone)
+            self._report.removed += len(seen.gone)
+            if self._options.tags and seen.same:
+                writer.tag(seen.same, add=self._options.tags)
+        writer.flush()
+        if self._report.changed:
+            writer.optimize()
+
+    def _read_all(self, entries: list[Entry], writer: Writer, pool: ThreadPoolExecutor) -> None:
+        """Read, encode and store files, a batch at a time."""
+        stored = writer.unfinished()
+        batch = _Batch()
+        for entry in entries:
+            reading = self._begin(entry, writer)
+            if reading is None:
+                continue
+            for thing in self._new_things(reading, stored.get(reading.content, frozenset())):
+                batch.things.append((thing, reading))
+                if len(batch.things) >= self._size:
+                    self._encode(batch, writer, pool)
+                    batch = _Batch()
+            batch.closes.append(reading)
+        self._encode(batch, writer, pool)
+
+    def _begin(self, entry: Entry, writer: Writer) -> _Reading | None:
+        """A file that must be read; None when its row is all that is needed."""
+        state = state_of(entry.path)
+        if state is None:  # gone since it was seen: the next run finds it so
+            return None
+        entry.size, entry.mtime = state
+        try:
+            form = form_of(open_source(entry.path, self._media))
+            reason = UNKNOWN if form is None else missing(form)
+            if reason:
+                self._close(entry, None, LEFT_OUT + reason, writer)
+                return None
+            content = content_hash(entry.path)
+        except InputError as error:
+            self._close(entry, None, str(error), writer)
+            return None
+        if content in self._open:
+            self._open[content].copies.append(entry)
+            return None
+        if content in self._finished and not (self._options.retry and self._finished[content]):
+            self._report.known += 1
+            self._close(entry, content, self._finished[content], writer)
+            return None
+        self._open[content] = _Reading(entry, content)
+        return self._open[content]
+
+    def _new_things(self, reading: _Reading, stored: frozenset[int]) -> Iterator[Thing]:
+        """The things of a file that are not stored yet; what cannot be read is noted."""
+        if reading.content in self._finished:
+            stored = frozenset(thing.part for thing in self._store.things_of(reading.content))
+        reading.kept = len(stored)
+        try:
+            for piece in pieces_of(reading.entry.path, reading.content, self._media, self._cutting):
+                if isinstance(piece, Unread):
+                    reading.errors.append(str(piece.error))
+                elif piece.part not in stored:
+                    yield piece
+        except InputError as error:
+            reading.errors.append(str(error))
+
+    def _encode(self, batch: _Batch, writer: Writer, pool: ThreadPoolExecutor) -> None:
+        """Encode and store a batch, then close the files that are complete."""
+        started = time.perf_counter()
+        if batch.things:
+            thumbnails = [pool.submit(self._thumbnail, thing, reading) for thing, reading in batch.things]
+            items = [item_of(thing, reading.entry.path) for thing, reading in batch.things]
+            width = self._store.fingerprint.width
+            encoded = self._embedder.encode_document(items, on_error="collect", truncate_dim=width)
+            self._store_things(batch, encoded, thumbnails, writer)
+        for reading in batch.closes:
+            self._finish(reading, writer)
+        writer.flush()
+        self._pace(len(batch.things), time.perf_counter() - started)
+        last = batch.things[-1][1].entry if batch.things else batch.closes[-1].entry if batch.closes else None
+        self._say(str(last.path) if last else "")
+
+    def _store_things(
+        self, batch: _Batch, encoded: Any, thumbnails: "list[Future[bytes | None]]", writer: Writer
+    ) -> None:
+        """Put the things whose vectors are good; note what is wrong with the others."""
+        good, rows = [], []
+        for row, ((thing, reading), thumbnail) in enumerate(zip(batch.things, thumbnails, strict=True)):
+            vector: NDArray[np.float32] = encoded.vectors[row]
+            error = encoded.errors.get(row)
+            if error is None and np.isfinite(vector).all() and vector.any():
+                good.append(replace(thing, thumbnail=thumbnail.result()))
+                rows.append(row)
+                reading.kept += 1
+            else:
+                thumbnail.cancel()
+                reading.errors.append(_reason(error, thing))
+        if good:
+            writer.put(good, encoded.vectors[rows])
+        self._report.things += len(good)
+
+    def _thumbnail(self, thing: Thing, reading: _Reading) -> bytes | None:
+        """A small picture; none of what cannot be decoded, whose vector says so too."""
+        if not self._options.thumbnails:
+            return None
+        try:
+            return thumbnail_of(thing, reading.entry.path, self._media)
+        except InputError:
+            return None
+
+    def _finish(self, reading: _Reading, writer: Writer) -> None:
+        """The row of a file that has all its things, and those of its copies."""
+        del self._open[reading.content]
+        if state_of(reading.entry.path) != (reading.entry.size, reading.entry.mtime):
+            self._report.waiting.append(str(reading.entry.path))  # what was stored may be of another content
+            return
+        reason = _joined(reading.errors)
+        content = reading.content if reading.kept or not reading.errors else None
+        if content:
+            self._finished[content] = reason
+        self._report.indexed += content is not None
+        self._close(reading.entry, content, reason, writer)
+        for copy in reading.copies:
+            self._report.known += content is not None
+            self._close(copy, content, reason, writer)
+
+    def _close(self, entry: Entry, content: str | None, reason: str | None, writer: Writer) -> None:
+        """Write the row of a file, and report it."""
+        if reason and reason.startswith(LEFT_OUT):
+            self._report.left_out.append((str(entry.path), reason.removeprefix(LEFT_OUT)))
+        elif reason:
+            self._report.failed.append((str(entry.path), reason))
+        self._done += 1
+        try:
+            row: StoredFile = entry.row(content, reason, self._options.tags or None)
+        except InputError as error:  # a name that cannot be kept: it is read and told of anew in every run
+            self._report.failed.append((str(entry.path), str(error)))
+        else:
+            writer.put_files([row])
+
+    def _pace(self, count: int, seconds: float) -> None:
+        """Choose the size of the next batch, so that it takes as long as wanted; at most twice this one."""
+        if count:
+            self._rates.append((count, seconds))
+            wanted = int(self._size * self._options.batch_seconds / max(seconds, 1e-3))
+            self._size = max(1, min(wanted, 2 * self._size, self._options.largest_batch))
+
+    def _say(self, path: str) -> None:
+        """Tell how far it is."""
+        files, things = self._expected
+        counted, seconds = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
+        rate = counted / seconds if seconds else 0.0
+        self._tell(
+            Progress(
+                files=self._done,
+                of_files=files,
+                things=self._report.things,
+                of_things=max(things, self._report.things),
+                rate=rate,
+                path=path,
+            )
+        )
+
+
+def _reason(error: InputError | None, thing: Thing) -> str:
+    """What was wrong with a part, without its place in a call that nobody made."""
+    said = str(error.args[0]) if error and error.args else "the model gave no vector for it"
+    return said if thing.part == 0 and thing.page is None else f"{thing.kind} {thing.part + 1}: {said}"
+
+
+def _joined(errors: list[str]) -> str | None:
+    """One line for what is wrong with a file."""
+    if not errors:
+        return None
+    more = f"; and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+    return "; ".join(errors[:NAMED]) + more

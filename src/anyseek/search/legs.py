@@ -1,0 +1,99 @@
+"""The first stage: things recalled by their vectors and by their words, in one order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyseek.index import Filter, Recalled, Store
+from anyseek.search.answers import Asked, AskOptions, Candidate
+
+__all__ = ["blended", "closeness", "recall"]
+
+SMOOTH = 60
+"""Of reciprocal ranks: how little the very first differ (Cormack, Clarke, Buettcher 2009)."""
+WIDER = 4
+"""Times as many things are recalled when there are examples of what is not sought, which push others forward."""
+
+
+def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions) -> list[Candidate]:
+    """Candidates, best first.
+
+    Args:
+        store: the library.
+        asked: the query.
+        where: which things count.
+        options: how many, and how much words count.
+    """
+    many = options.candidates * (WIDER if len(asked.unlike) else 1)
+    seen = store.recall(asked.vector, many, where) if options.words < 1 else []
+    read = store.lexical(asked.text, many, where) if options.words > 0 and asked.text.strip() else []
+    ids = list(dict.fromkeys(one.id for one in [*seen, *read]))
+    if not ids:
+        return []
+    similar = {one.id: one.similarity for one in seen}
+    unknown = [id for id in ids if id not in similar]
+    if unknown:
+        similar |= dict(zip(unknown, (store.vectors(unknown) @ asked.vector).tolist(), strict=True))
+    near = closeness(store.vectors(ids), asked) if len(asked.unlike) else np.zeros(len(ids))
+    score = blended(seen, read, options)
+    said = {one.id: one.similarity for one in read}
+    things = store.things(ids)
+    candidates = [
+        Candidate(
+            thing=things[id],
+            similarity=similar[id],
+            words=said.get(id, 0.0),
+            unlike=float(away),
+            first=score[id] * (1 - float(away)),
+        )
+        for id, away in zip(ids, near, strict=True)
+        if id in things  # removed since it was recalled
+    ]
+    return sorted(candidates, key=lambda one: (-one.first, one.thing.id))
+
+
+def blended(seen: Sequence[Recalled], read: Sequence[Recalled], options: AskOptions) -> dict[str, float]:
+    """One score, 0 to 1, of what two legs recalled; a leg that found nothing, or was not asked, does not count.
+
+    `ranks`: the weighted sum of `61 / (60 + rank)`. `scores`: the weighted sum of cosines (from the least recalled, 0,
+    to the greatest, 1) and of the words' scores (as a share of the greatest).
+
+    Args:
+        seen: by vectors, best first.
+        read: by words, best first.
+        options: weight of the words.
+    """
+    weight = options.words if seen and read else float(not seen)
+    total: dict[str, float] = {}
+    for leg, share in ((seen, 1 - weight), (read, weight)):
+        if not leg or not share:
+            continue
+        found = np.array([one.similarity for one in leg])
+        if options.blend == "ranks":
+            marks = (SMOOTH + 1) / (SMOOTH + 1 + np.arange(len(leg)))
+        else:
+            least = found[-1] if leg is seen else 0.0
+            marks = (found - least) / max(found[0] - least, 1e-9)
+        for one, mark in zip(leg, marks.tolist(), strict=True):
+            total[one.id] = total.get(one.id, 0.0) + share * mark
+    return {one.id: total.get(one.id, 0.0) for one in [*seen, *read]}
+
+
+def closeness(vectors: NDArray[np.float32], asked: Asked) -> NDArray[np.float64]:
+    """How near things are to what is not sought, beyond what the query, or half of the things, are to it anyway.
+
+    0 for those, 1 for the example itself. The half is there as pictures are nearer to every picture than a text is.
+
+    Args:
+        vectors: `(things, width)` of length 1.
+        asked: with one example or more.
+
+    Returns:
+        `(things,)`.
+    """
+    near_each = vectors @ asked.unlike.T
+    common = np.maximum(asked.unlike @ asked.vector, np.median(near_each, axis=0))
+    beyond = (near_each - common) / np.maximum(1 - common, 1e-6)
+    most: NDArray[np.float64] = np.clip(beyond, 0, 1).max(axis=1).astype(np.float64)
+    return most

@@ -1,0 +1,190 @@
+"""A file becomes things: a picture, the pages of a PDF, passages of a text, segments of a film."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from anyseek.errors import ConfigError, InputError
+from anyseek.index import Thing
+from anyseek.items import Image, Item, Page, Text, Video
+from anyseek.media import (
+    Blob,
+    MediaOptions,
+    film_thumbnail,
+    open_source,
+    page_text,
+    page_thumbnail,
+    picture_thumbnail,
+    probe_page,
+    probe_video,
+    read_text,
+    sniff,
+)
+from anyseek.search.markup import is_html, text_of_html, text_of_markdown
+from anyseek.search.office import office_form, office_text
+from anyseek.search.passages import passages
+
+__all__ = ["Cutting", "Unread", "form_of", "item_of", "pieces_of", "thumbnail_of"]
+
+MARKDOWN = frozenset({".md", ".markdown"})
+HTML = frozenset({".html", ".htm", ".xhtml"})
+PAGE_TEXT = 100_000
+"""Most characters of a page that its words are found by."""
+LEAST_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutting:
+    """How long files are cut into things.
+
+    Attributes:
+        passage_bytes: most bytes of a passage (about four to a token in English, three to a Chinese character).
+        passage_overlap: most bytes that neighbouring passages share.
+        segment_seconds: length of a segment of a film.
+        segment_overlap: seconds that neighbouring segments share; less than their length.
+    """
+
+    passage_bytes: int = 2000
+    passage_overlap: int = 300
+    segment_seconds: float = 16.0
+    segment_overlap: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for numbers that leave no room."""
+        next(passages("", self.passage_bytes, self.passage_overlap), None)
+        if not 0 <= self.segment_overlap < self.segment_seconds:
+            raise ConfigError(
+                f"segments of {self.segment_seconds:g} s that share {self.segment_overlap:g}: share less than the whole"
+            )
+
+    def policy(self) -> dict[str, Any]:
+        """What a library's fingerprint says of it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of a file that could not be read, while others can."""
+
+    part: int
+    error: InputError
+
+
+def form_of(blob: Blob) -> str | None:
+    """What a file is, by its content: image, video, pdf, text, docx, pptx, xlsx, or None for anything else."""
+    return sniff(blob.head()) or office_form(blob)
+
+
+def pieces_of(path: Path, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing | Unread]:
+    """The things of a file one by one, in a fixed order, without thumbnails; memory does not grow with their number.
+
+    Args:
+        path: the file.
+        content: hash of its content.
+        media: limits of decoding.
+        cutting: how long files are cut.
+
+    Yields:
+        Things whose parts count from 0, and in their place what could not be read of a document.
+
+    Raises:
+        InputError: the file as a whole cannot be read.
+    """
+    blob = open_source(path, media)
+    form = form_of(blob)
+    if form == "image":
+        yield Thing(hash=content, part=0, kind="image")
+    elif form == "pdf":
+        yield from _pages(blob, content, media)
+    elif form == "video":
+        yield from _segments(blob, content, media, cutting)
+    elif form is not None:
+        yield from _passages(blob, form, content, media, cutting)
+
+
+def item_of(thing: Thing, path: Path) -> Item:
+    """What the models read of a thing, for its vector and for its score: always the same.
+
+    Args:
+        thing: of the file.
+        path: where the file lies now.
+    """
+    if thing.kind == "image":
+        return Item((Image(path),))
+    if thing.kind == "page":
+        return Item((Page(path, thing.page or 1),))
+    if thing.kind == "video":
+        return Item((Video(path, start=thing.start, end=thing.end),))
+    return Item((Text(thing.text or ""),))
+
+
+def thumbnail_of(thing: Thing, path: Path, media: MediaOptions) -> bytes | None:
+    """A small picture of a thing; None for a text.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    if thing.kind == "image":
+        return picture_thumbnail(path, media)
+    if thing.kind == "page":
+        return page_thumbnail(path, thing.page or 1, media)
+    if thing.kind == "video":
+        return film_thumbnail(path, ((thing.start or 0) + (thing.end or 0)) / 2, media)
+    return None
+
+
+def _pages(blob: Blob, content: str, media: MediaOptions) -> Iterator[Thing | Unread]:
+    """Each page with its own text."""
+    for part in range(probe_page(blob, 1, media).pages):
+        try:
+            text = page_text(blob, part + 1, media)[:PAGE_TEXT].strip()
+        except InputError as error:
+            yield Unread(part, error)
+        else:
+            yield Thing(hash=content, part=part, kind="page", page=part + 1, text=text or None)
+
+
+def _segments(blob: Blob, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing]:
+    """Segments of equal length that overlap; the last one ends with the film, and a short film is one."""
+    film = probe_video(blob, media)
+    whole, length = film.frames / film.rate, cutting.segment_seconds
+    if whole <= length * 1.25 or length * film.rate < LEAST_FRAMES:
+        yield Thing(hash=content, part=0, kind="video", start=0.0, end=whole)
+        return
+    step = length - cutting.segment_overlap
+    for part in range(math.ceil((whole - length) / step) + 1):
+        start = min(part * step, whole - length)
+        yield Thing(hash=content, part=part, kind="video", start=start, end=min(start + length, whole))
+
+
+def _passages(blob: Blob, form: str, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing]:
+    """Passages of what a file says; a slide is never joined with the next."""
+    part = 0
+    for page, text in _sections(blob, form, media):
+        for passage in passages(text, cutting.passage_bytes, cutting.passage_overlap):
+            yield Thing(
+                hash=content,
+                part=part,
+                kind="text",
+                page=page,
+                start=float(passage.start),
+                end=float(passage.end),
+                text=passage.text,
+            )
+            part += 1
+
+
+def _sections(blob: Blob, form: str, media: MediaOptions) -> Iterator[tuple[int | None, str]]:
+    """The text of a file in what must not be joined, with the number of a slide."""
+    if form != "text":
+        yield from office_text(blob, form, media)  # type: ignore[arg-type]
+        return
+    text = read_text(blob, media)
+    suffix = (blob.path or Path(blob.name)).suffix.lower()
+    if suffix in HTML or is_html(text):
+        text = text_of_html(text)
+    elif suffix in MARKDOWN:
+        text = text_of_markdown(text)
+    yield None, text

@@ -1,0 +1,305 @@
+"""Folders into a library: what changed is encoded, everything else costs nothing, and a run may die at any moment."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from anyseek.errors import CapacityError, ConfigError, InputError, SourceError
+from anyseek.index import Filter, writer
+from anyseek.items import File, Item, Page
+from anyseek.search import Cutting, IndexOptions, Library, LibrarySettings
+from anyseek.search.library import SETTLES
+from tests.search.conftest import Seen, pdf
+
+
+def contents(library: Library) -> dict[str, tuple[str | None, int]]:
+    """Path of each done file -> its reason, and how many things it has."""
+    done = [file for file in library.store.files() if file.state == "done"]
+    return {file.path: (file.reason, len(library.store.things_of(str(file.hash)))) for file in done}
+
+
+def whole(library: Library) -> set[str]:
+    """The ids of everything that can be found."""
+    return {one.id for one in library.store.recall(library.embedder.vector(Item()), 10_000)}
+
+
+EXPECTED = {
+    "notes.txt": (None, 1),
+    "red apple.png": (None, 1),
+    "report.pdf": (None, 3),
+    "sub/ball.mp4": (None, 1),
+    "sub/blue dog.jpg": (None, 1),
+    "sub/deep/misnamed.txt": (None, 1),
+}
+
+
+def test_every_kind_is_stored_and_a_second_run_encodes_nothing(library: Library, folder: Path, seen: Seen) -> None:
+    report = library.index([folder])
+    assert (report.found, report.indexed, report.things, len(seen.encoded)) == (9, 6, 8, 8)
+    assert contents(library) == EXPECTED
+    assert {Path(path).name for path, _ in report.failed} == {"broken.pdf", "empty.txt"}
+    assert [(Path(path).name, reason) for path, reason in report.left_out] == [
+        ("program.bin", "not a picture, PDF, video or text")
+    ]
+    again = library.index([folder])
+    assert (again.unchanged, again.indexed, again.things, again.changed) == (9, 0, 0, False)
+    assert len(seen.encoded) == 8
+
+
+def test_things_know_where_they_are(library: Library, folder: Path) -> None:
+    library.index([folder])
+    things = {file.path: library.store.things_of(str(file.hash)) for file in library.store.files() if file.hash}
+    assert [(thing.kind, thing.page) for thing in things["report.pdf"]] == [("page", 1), ("page", 2), ("page", 3)]
+    (film,) = things["sub/ball.mp4"]
+    assert (film.kind, film.start, film.end) == ("video", 0.0, pytest.approx(3.0, abs=0.2))
+    (note,) = things["notes.txt"]
+    assert note.text == "a recipe for pear cake"
+    assert library.thumbnail(things["red apple.png"][0].id)[8:12] == b"WEBP"
+    assert library.thumbnail(film.id) is not None
+    assert library.thumbnail(note.id) is None
+
+
+def test_renamed_copied_touched_changed_and_deleted_files(library: Library, folder: Path, seen: Seen) -> None:
+    library.index([folder])
+    before, seen.encoded = whole(library), []
+    (folder / "report.pdf").rename(folder / "sub" / "annual.pdf")
+    shutil.copyfile(folder / "red apple.png", folder / "another apple.png")
+    os.utime(folder / "sub" / "ball.mp4", (1, 1))
+    (folder / "notes.txt").write_text("a recipe for plum cake", encoding="utf-8")
+    (folder / "sub" / "blue dog.jpg").unlink()
+    report = library.index([folder])
+    assert (report.indexed, report.known, report.removed, report.things) == (1, 3, 2, 1)
+    assert len(seen.encoded) == 1
+    expected = EXPECTED | {"sub/annual.pdf": (None, 3), "another apple.png": (None, 1)}
+    del expected["report.pdf"], expected["sub/blue dog.jpg"]
+    assert contents(library) == expected
+    assert len(whole(library) & before) == len(before) - 2  # without the dog and the old notes
+    assert library.store.info().things == {"image": 2, "page": 3, "text": 1, "video": 1}
+
+
+def test_equal_files_of_one_run_are_encoded_once(library: Library, tmp_path: Path, seen: Seen) -> None:
+    root = tmp_path / "twins"
+    root.mkdir()
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (root / name).write_text("the same words", encoding="utf-8")
+    report = library.index([root])
+    assert (report.indexed, report.known, len(seen.encoded)) == (1, 2, 1)
+    assert len(library.search("same words").hits[0].paths) == 3
+
+
+def test_failures_are_kept_and_retried_when_asked(library: Library, folder: Path, seen: Seen) -> None:
+    seen.refused = {"apple"}
+    assert {Path(path).name for path, _ in library.index([folder]).failed} > {"red apple.png"}
+    assert "cannot be decoded" in {file.path: file.reason for file in library.failures()}["red apple.png"]
+    seen.refused, seen.encoded = set(), []
+    assert library.index([folder]).things == 0
+    report = library.index([folder], options=IndexOptions(retry=True))
+    assert (report.indexed, report.things) == (1, 1)
+    assert {Path(path).name for path, _ in report.failed} == {"broken.pdf", "empty.txt"}
+    assert contents(library) == EXPECTED
+
+
+def test_a_bad_page_costs_only_itself_and_is_what_is_retried(library: Library, folder: Path, seen: Seen) -> None:
+    seen.refused = {"2"}
+    library.index([folder])
+    reason, things = contents(library)["report.pdf"]
+    assert (reason, things) == ("page 2: cannot be decoded", 2)
+    seen.refused, seen.encoded = set(), []
+    report = library.index([folder], options=IndexOptions(retry=True))
+    assert [item.parts for item in seen.encoded] == [(Page(folder.resolve() / "report.pdf", 2),)]
+    assert report.indexed == 1
+    assert contents(library) == EXPECTED
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """A long document, and more texts than one batch holds."""
+    root = tmp_path / "big"
+    root.mkdir()
+    (root / "long.pdf").write_bytes(pdf(30))
+    for number in range(12):
+        (root / f"note {number}.txt").write_text(f"words of number {number}", encoding="utf-8")
+    return root
+
+
+def test_an_interrupted_run_is_gone_on_with(library: Library, big: Path, seen: Seen) -> None:
+    options = IndexOptions(largest_batch=4)
+    seen.dies_at = 22
+    with pytest.raises(KeyboardInterrupt):
+        library.index([big], options=options)
+    seen.dies_at = None
+    assert not whole(library)  # pages of an unfinished document are not found
+    library.index([big], options=options)
+    assert len({repr(item) for item in seen.encoded}) == 42
+    assert len(seen.encoded) <= 42 + 4  # what was stored was not encoded again
+    assert len(whole(library)) == 42
+
+
+@pytest.mark.parametrize("commit", range(1, 14, 2))
+def test_a_death_between_two_writes_loses_nothing_and_doubles_nothing(
+    library: Library, big: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch, commit: int
+) -> None:
+    plain, commits = writer.merge, []
+
+    def dying(*given: Any) -> None:
+        if len(commits) == commit:
+            raise KeyboardInterrupt
+        commits.append(given)
+        plain(*given)
+
+    monkeypatch.setattr(writer, "merge", dying)
+    options = IndexOptions(largest_batch=4)
+    with pytest.raises(KeyboardInterrupt):
+        library.index([big], options=options)
+    monkeypatch.setattr(writer, "merge", plain)
+    counting = whole(library)
+    done = [file for file in library.store.files() if file.state == "done"]
+    assert counting == {thing.id for file in done for thing in library.store.things_of(str(file.hash))}
+    library.index([big], options=options)
+    assert counting <= whole(library)
+    assert sum(library.info().things.values()) == len(whole(library)) == 42
+    assert {path: things for path, (_, things) in contents(library).items()}["long.pdf"] == 30
+    assert library.index([big]).unchanged == 13
+
+
+def test_a_file_that_changes_while_it_is_read_waits(library: Library, folder: Path, seen: Seen) -> None:
+    plain = seen.encode_document
+
+    def slow(*given: Any, **options: Any) -> Any:
+        (folder / "notes.txt").write_text("other words by now", encoding="utf-8")
+        return plain(*given, **options)
+
+    seen.encode_document = slow  # type: ignore[method-assign]
+    report = library.index([folder])
+    assert [Path(path).name for path in report.waiting] == ["notes.txt"]
+    assert "notes.txt" not in contents(library)
+    seen.encode_document = plain  # type: ignore[method-assign]
+    assert library.index([folder]).indexed == 1
+    assert library.search("other words by now").hits[0].thing.text == "other words by now"
+    assert sum(library.info().things.values()) == 8
+
+
+def test_a_drive_that_is_not_there_takes_nothing_away(library: Library, folder: Path) -> None:
+    library.index([folder])
+    kept = whole(library)
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(SourceError, match="not a folder"):
+        library.index([folder])
+    folder.mkdir()
+    with pytest.raises(SourceError, match="is its drive there"):
+        library.index([folder])
+    assert whole(library) == kept
+    assert library.forget(folder) == 9
+    assert not whole(library)
+    with pytest.raises(InputError, match="was not indexed; the folders of this library: none"):
+        library.forget(folder)
+
+
+def test_a_folder_that_cannot_be_listed_keeps_what_is_known(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([folder])
+    plain = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = library.index([folder])
+    assert (report.removed, [Path(name).name for name in report.unread]) == (0, ["sub"])
+    assert "sub/ball.mp4" in contents(library)
+
+
+def test_the_library_itself_is_passed_over(tmp_path: Path, folder: Path, seen: Seen) -> None:
+    with Library.open(folder / "sub" / "library", seen) as library:
+        assert library.index([folder]).found == 9
+        assert library.index([folder]).unchanged == 9
+
+
+def test_tags_and_filters(library: Library, folder: Path) -> None:
+    library.index([folder / "sub"], options=IndexOptions(tags=("trip",)))
+    library.index([folder])
+    found = {hit.paths[0].name for hit in library.search("dog apple", where=Filter(tags=("trip",)))}
+    assert found == {"ball.mp4", "blue dog.jpg", "misnamed.txt"}
+    library.index([folder], options=IndexOptions(tags=("all",)))
+    assert library.store.tags() == {"all": 9, "trip": 3}
+    only = library.search("dog", where=Filter(glob="*.pdf"))
+    assert {hit.thing.kind for hit in only} == {"page"}
+    assert not library.search("dog", where=Filter(pages=(4, 9))).hits
+
+
+def test_files_and_roots_without_an_argument(library: Library, folder: Path) -> None:
+    library.index([folder, folder / "sub"])
+    assert library.roots() == [folder.resolve(), folder.resolve() / "sub"]
+    (folder / "new.txt").write_text("something new", encoding="utf-8")
+    assert library.index().indexed == 1
+
+
+def test_progress_is_told(library: Library, big: Path) -> None:
+    told: list[Any] = []
+    library.index([big], options=IndexOptions(largest_batch=8), tell=told.append)
+    assert told[-1].files == told[-1].of_files == 13
+    assert (told[-1].things, told[-1].of_things, told[-1].seconds_left) == (42, 42, 0)
+    assert told[0].rate > 0
+    assert told[0].seconds_left == pytest.approx((42 - told[0].things) / told[0].rate)
+
+
+def test_a_watch_takes_up_what_changes(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 2:
+            (folder / "late.txt").write_text("late words", encoding="utf-8")  # too fresh: it may not be complete
+        if len(rests) == 3:
+            os.utime(folder / "late.txt", (1, 1))
+        if len(rests) == 4:
+            folder.rename(folder.with_name("away"))
+
+    for path in folder.rglob("*.*"):
+        os.utime(path, (1, 1))
+    monkeypatch.setattr("anyseek.search.library.time.sleep", rest)
+    rounds = library.watch([folder], every=0.01)
+    assert next(rounds).indexed == 6
+    assert next(rounds).indexed == 1
+    assert len(rests) == 3
+    assert isinstance(next(rounds), SourceError)
+    assert min(rests) >= 0.01
+    assert SETTLES > 0
+
+
+def test_another_model_or_setting_is_refused_and_another_name_is_not(
+    library: Library, weights: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "library"
+    renamed = shutil.copytree(weights, tmp_path / "renamed")
+    Library.open(place, Seen(renamed)).close()
+    save_file({"w": torch.arange(1.0, 13).reshape(3, 4)}, renamed / "model.safetensors")
+    with pytest.raises(ConfigError, match="the weights differ"):
+        Library.open(place, Seen(renamed))
+    with pytest.raises(ConfigError, match="passage_bytes is 2000 in the library, 999 asked"):
+        Library.open(place, Seen(weights), settings=LibrarySettings(cutting=Cutting(passage_bytes=999)))
+    with pytest.raises(ConfigError, match="width must be at most"):
+        Library.open(tmp_path / "wide", Seen(weights), settings=LibrarySettings(width=4096))
+    with pytest.raises(SourceError, match="anyseek index"):
+        Library.open(tmp_path / "none", Seen(weights), create=False)
+
+
+def test_two_at_once_are_told_apart(library: Library, folder: Path) -> None:
+    with library.store.write(), pytest.raises(CapacityError, match="is being written"):
+        library.index([folder])
+    assert library.index([folder]).indexed == 6
+
+
+def test_what_is_stored_is_read_as_it_was_embedded(library: Library, folder: Path, seen: Seen) -> None:
+    library.index([folder])
+    assert not any(isinstance(part, File) for item in seen.encoded for part in item.parts)
+    page = next(item for item in seen.encoded if isinstance(item.parts[0], Page))
+    assert page.parts[0].source.is_absolute()

@@ -1,0 +1,174 @@
+"""A file becomes things: HTML and Markdown as they are read, office documents, pages with their text, segments."""
+
+import builtins
+import importlib.util
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import docx
+import openpyxl
+import pptx
+import pytest
+from pptx.util import Inches
+
+from anyseek.errors import ConfigError, DecodeError, LimitError
+from anyseek.index import Thing
+from anyseek.items import Image, Item, Page, Text, Video
+from anyseek.media import MediaOptions, open_source
+from anyseek.search import Library, office
+from anyseek.search.markup import is_html, text_of_html, text_of_markdown
+from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of
+from tests.search.conftest import clip, pdf
+
+MEDIA = MediaOptions()
+HTML = """<!DOCTYPE html><html><head><title>My  page</title><style>p{}</style><script>var x="<p>no</p>"</script></head>
+<body><h1>Head
+line</h1><p>One &amp; two<script>alert(1)</script> three.
+
+the same</p><ul><li>a<li>b</ul><table><tr><th>x</th><th>y</th></tr><tr><td>1</td><td>2</td></tr></table>
+<pre>code
+   more</pre><img alt="a red apple" src=x> tail<svg><text>hidden</text></svg></body></html>"""
+
+
+def pieces(path: Path, cutting: Cutting = Cutting()) -> list[Thing]:
+    found = list(pieces_of(path, "hash", MEDIA, cutting))
+    assert not any(isinstance(piece, Unread) for piece in found)
+    assert [piece.part for piece in found] == list(range(len(found)))
+    return found  # type: ignore[return-value]
+
+
+def test_html_is_what_a_reader_sees() -> None:
+    blocks = ["My page", "Head line", "One & two three. the same", "a\nb", "x | y\n1 | 2", "code\n   more"]
+    assert text_of_html(HTML) == "\n\n".join([*blocks, "a red apple tail"])
+    assert text_of_html("<head><title>T</title><body>unclosed <b>head") == "T\n\nunclosed head"
+    assert text_of_html("<script>never closed <p>x</p>") == ""
+    assert is_html(HTML)
+    assert is_html("<!-- a comment -->\n<HTML lang=en>")
+    assert not is_html("a text about <html>")
+
+
+def test_markdown_is_what_a_reader_sees() -> None:
+    blocks = ["# T", "some *words* [here](http://x)", "- a\n- b", "|x|y|\n|-|-|\n|1|2|", "<script>bad()</script>"]
+    markdown = "\n\n".join([*blocks, "![alt](i.png)"])
+    assert text_of_markdown(markdown) == "T\n\nsome words here\n\na\nb\n\nx | y\n1 | 2\n\nalt"
+
+
+def test_texts_by_their_kind(tmp_path: Path) -> None:
+    for name, written, read in (
+        ("a.html", "<p>plain <b>words</b>", "plain words"),
+        ("b.txt", HTML, text_of_html(HTML)),  # told by its content
+        ("c.md", "*one*", "one"),
+        ("d.txt", "*one*", "*one*"),
+        ("e.py", "x = 1", "x = 1"),
+    ):
+        (tmp_path / name).write_text(written, encoding="utf-8")
+        assert [piece.text for piece in pieces(tmp_path / name)] == [read]
+
+
+def test_passages_of_a_long_text(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"Paragraph {n} about something." for n in range(50)), encoding="utf-8")
+    found = pieces(path, Cutting(passage_bytes=200, passage_overlap=40))
+    assert len(found) > 8
+    assert path.read_text()[int(found[3].start or 0) : int(found[3].end or 0)] == found[3].text
+    assert item_of(found[3], path) == Item((Text(found[3].text or ""),))
+
+
+def test_pages_bring_their_own_text(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(pdf(3))
+    found = pieces(tmp_path / "a.pdf")
+    assert [(piece.kind, piece.page, piece.text) for piece in found] == [("page", n, None) for n in (1, 2, 3)]
+    assert item_of(found[1], Path("b.pdf")) == Item((Page(Path("b.pdf"), 2),))
+    samples = Path(__file__).parents[2] / "samples" / "documents"
+    assert any(piece.text for name in ("d001.pdf", "d009.pdf") for piece in pieces(samples / name))
+
+
+def test_segments_of_a_film(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(clip(20))
+    found = pieces(path, Cutting(segment_seconds=8, segment_overlap=2))
+    assert [(piece.start, piece.end) for piece in found] == [(0, 8), (6, 14), (12, 20)]
+    assert item_of(found[1], path) == Item((Video(path, start=6.0, end=14.0),))
+    (whole,) = pieces(path)  # a little longer than a segment is still one
+    assert (whole.start, whole.end) == (0, 20)
+    uneven = pieces(path, Cutting(segment_seconds=7, segment_overlap=1))
+    assert [(piece.start, piece.end) for piece in uneven] == [(0, 7), (6, 13), (12, 19), (13, 20)]
+    with pytest.raises(ConfigError, match="share less"):
+        Cutting(segment_seconds=4, segment_overlap=4)
+
+
+def test_word_documents(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_heading("Minutes")
+    document.add_paragraph("We met.")
+    table = document.add_table(rows=1, cols=2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "who", "what"
+    document.save(str(tmp_path / "a.docx"))
+    assert form_of(open_source(tmp_path / "a.docx", MEDIA)) == "docx"
+    (found,) = pieces(tmp_path / "a.docx")
+    assert found.text == "Minutes\n\nWe met.\n\nwho | what"
+
+
+def test_slides_and_sheets(tmp_path: Path) -> None:
+    slides = pptx.Presentation()
+    for words in ("first slide", "second slide"):
+        slide = slides.slides.add_slide(slides.slide_layouts[6])
+        slide.shapes.add_textbox(0, 0, Inches(2), Inches(1)).text_frame.text = words
+    slide.notes_slide.notes_text_frame.text = "say hello"
+    slides.save(str(tmp_path / "a.pptx"))
+    found = pieces(tmp_path / "a.pptx")
+    assert [(piece.page, piece.text) for piece in found] == [(1, "first slide"), (2, "second slide\n\nsay hello")]
+    book = openpyxl.Workbook()
+    book.active.title = "Fruit"
+    book.active.append(["pear", 3])
+    book.active.append([None, "plum"])
+    book.save(tmp_path / "a.xlsx")
+    assert [piece.text for piece in pieces(tmp_path / "a.xlsx")] == ["Fruit\npear | 3\nplum"]
+
+
+def test_broken_and_bloated_office_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.docx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("word/document.xml", "<not a document")
+    with pytest.raises(DecodeError, match=r"a\.docx cannot be read as an office document"):
+        pieces(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b"\0" * (1 << 20))
+    monkeypatch.setattr(office, "MOST_UNPACKED", 1 << 19)
+    with pytest.raises(LimitError, match="unpacks to 1,048,576 bytes"):
+        pieces(path)
+    docx.Document().save(str(path))
+    with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
+        archive.writestr("readme", "x")
+    assert form_of(open_source(tmp_path / "plain.zip", MEDIA)) is None
+
+
+def test_without_their_library_they_are_left_out_with_the_reason(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "office"
+    root.mkdir()
+    docx.Document().save(str(root / "a.docx"))
+    plain = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "docx" else plain(name, *more))
+    ((path, reason),) = library.index([root]).left_out
+    assert path.endswith("a.docx")
+    assert "pip install 'anyseek[office]'" in reason
+
+
+def test_office_libraries_are_loaded_only_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("words")
+    plain = builtins.__import__
+
+    def watching(name: str, *more: Any) -> Any:
+        assert name.split(".")[0] not in ("docx", "pptx", "openpyxl")
+        return plain(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", watching)
+    assert len(pieces(tmp_path / "a.txt")) == 1
+
+
+def test_pictures(folder: Path) -> None:
+    (found,) = pieces(folder / "red apple.png")
+    assert item_of(found, folder / "red apple.png") == Item((Image(folder / "red apple.png"),))
