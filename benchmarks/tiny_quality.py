@@ -8,7 +8,6 @@ has objects that training never saw at all. R@1 is the share of queries whose fi
 
 import argparse
 import platform
-import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ from tqdm import tqdm
 from anyseek import world
 from anyseek.engine import Embedder, Reranker
 from anyseek.evaluation import hit_rate, ndcg, random_hit_rate, random_ndcg
+from anyseek.evaluation.tasks import Measure
+from anyseek.evaluation.tasks.groups import language_group
+from anyseek.evaluation.tasks.intervals import resampled
 from anyseek.items import Item
 from anyseek.search import Fusion
 
@@ -29,29 +31,16 @@ SETS = {
     "mixed": ("composition", {"scene": 80, "page": 60, "chart": 20, "clip": 40, "note": 40}),
     "pictures, unseen objects": ("object", {"scene": 100}),
 }
+METRICS = {"R@1": Measure("hit@1"), "nDCG@10": Measure("ndcg@10")}
 RESULT = Path(__file__).parent / "results" / "tiny_quality.md"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Metrics of one query, each (R@1, nDCG@10): of chance, and of every order."""
+    """Metrics of one query, each as in `METRICS`: of chance, and of every order."""
 
     group: str
     metrics: dict[str, tuple[float, float]]
-
-
-def group_of(query: world.Query) -> str:
-    """The language group of a query."""
-    if query.picture:
-        return "by picture"
-    if query.language == "en":
-        return "English"
-    scripts = {unicodedata.name(letter, "").split()[0] for letter in query.text if letter.isalpha()}
-    if scripts & {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}:
-        return "Chinese, Japanese, Korean"
-    if scripts & {"CYRILLIC", "GREEK"}:
-        return "Cyrillic, Greek"
-    return "other Latin" if "LATIN" in scripts else "other scripts"
 
 
 def measure(name: str, embedder: Embedder, reranker: Reranker | None, given: argparse.Namespace) -> list[Outcome]:
@@ -72,7 +61,8 @@ def measure(name: str, embedder: Embedder, reranker: Reranker | None, given: arg
         count = len(documents), len(relevant)
         metrics = {"random": (random_hit_rate(*count), random_ndcg(*count))}
         metrics |= {name: (hit_rate(found, relevant), ndcg(found, relevant)) for name, found in orders.items()}
-        outcomes.append(Outcome(group_of(query), metrics))
+        group = "by picture" if query.picture else language_group(query.language)
+        outcomes.append(Outcome(group, metrics))
     return outcomes
 
 
@@ -91,25 +81,28 @@ def reread(
 def row(label: str, found: list[Outcome], names: list[str]) -> str:
     """One line of a table."""
     means = [np.mean([outcome.metrics[name] for outcome in found], axis=0) for name in names]
-    cells = [f"{100 * mean[k]:.1f}" for k in (0, 1) for mean in means]
+    cells = [f"{100 * mean[column]:.1f}" for column in range(len(METRICS)) for mean in means]
     return f"| {label} | {len(found)} | " + " | ".join(cells) + " |"
 
 
-def gain(found: list[Outcome], draws: int = 2000) -> str:
-    """What reranking adds to the embedder, with a paired bootstrap interval over queries."""
-    pairs = np.array([np.subtract(one.metrics["reranked"], one.metrics["embedder"]) for one in found])
-    picked = np.random.default_rng(0).integers(len(pairs), size=(draws, len(pairs)))
-    low, high = np.percentile(100 * pairs[picked].mean(1), (2.5, 97.5), axis=0)
-    return " and ".join(
-        f"{metric} {100 * mean:+.1f} ({a:+.1f} to {b:+.1f})"
-        for metric, mean, a, b in zip(("R@1", "nDCG@10"), pairs.mean(0), low, high, strict=True)
-    )
+def gains(found: list[Outcome]) -> str:
+    """What reranking adds to the embedder, with intervals over the queries."""
+    return " and ".join(f"{metric} {gain(found, column)}" for column, metric in enumerate(METRICS))
+
+
+def gain(found: list[Outcome], column: int) -> str:
+    """By one metric."""
+    rows = {name: np.array([[one.metrics[name][column]] for one in found]) for name in ("reranked", "embedder")}
+    measure = list(METRICS.values())[column]
+    reranked, embedder = (resampled(measure, values, "all queries") for values in rows.values())
+    added = (reranked - embedder).estimate()
+    return f"{100 * added.score:+.1f} ({100 * added.low:+.1f} to {100 * added.high:+.1f})"
 
 
 def table(title: str, groups: dict[str, list[Outcome]]) -> str:
     """A Markdown table."""
     names = list(next(iter(groups.values()))[0].metrics)
-    head = [title, "queries", *(f"{metric} {name}" for metric in ("R@1", "nDCG@10") for name in names)]
+    head = [title, "queries", *(f"{metric} {name}" for metric in METRICS for name in names)]
     lines = [row(label, found, names) for label, found in groups.items()]
     return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *lines])
 
@@ -137,7 +130,7 @@ def main() -> None:
     )
     if reranker:
         everything = [outcome for found in by_set.values() for outcome in found]
-        text += f"\nReranked less embedder, all {len(everything)} queries, 95 % interval: {gain(everything)}.\n"
+        text += f"\nReranked less embedder, all {len(everything)} queries, 95 % interval: {gains(everything)}.\n"
     print(text)
     if given.write:
         RESULT.write_text("# The bundled pair on held-out queries\n\n" + text, encoding="utf-8")

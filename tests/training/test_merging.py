@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anyseek.cli.probe import hit_rate, probe_loss, read_probe
+from anyseek.cli.probe import probe_loss, read_probe, recall
 from anyseek.engine import Embedder
 from anyseek.errors import CheckpointError, ConfigError, InputError, TrainingError
 from anyseek.items import Item
@@ -339,7 +339,7 @@ def test_positioning_improves_the_probe_of_the_tiny_model(probe_file: Path) -> N
     found = position([good.backbone, noisy], base, loss_of, PositionOptions(steps=6, learning_rate=0.5))
     assert min(found.losses) < 0.8 * found.losses[0]
     assert found.shares[0] > 0.6
-    assert hit_rate(probe, good) >= 0.75
+    assert recall(probe, good) >= 0.75
 
 
 def test_a_probe_set(probe_file: Path, tmp_path: Path) -> None:

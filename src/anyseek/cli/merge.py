@@ -130,7 +130,7 @@ def _position(folders: list[Path], base: Path, how: dict[str, Any]) -> "Position
 def _sweep(folders: list[Path], how: dict[str, Any]) -> list[dict[str, float]]:
     """R@1 at points between two models."""
     from anyseek.cli.drawing import draw_line
-    from anyseek.cli.probe import hit_rate
+    from anyseek.cli.probe import recall
     from anyseek.engine import Embedder
     from anyseek.evaluation.tasks.plot import load_figure
     from anyseek.training.merging import sweep
@@ -141,7 +141,7 @@ def _sweep(folders: list[Path], how: dict[str, Any]) -> list[dict[str, float]]:
     a, b = (_loaded(folder, device) for folder in folders)
 
     def score_of(model: Any) -> float:  # a new Embedder each time: what another has kept belongs to other weights
-        return hit_rate(probe, Embedder(model, processor))
+        return recall(probe, Embedder(model, processor))
 
     points = sweep(a, b, score_of, points=how["sweep"], method=how["method"])
     if how["plot"] is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anyseek.processing import Processor
     from anyseek.training.merging import Forward
 
-__all__ = ["Probe", "hit_rate", "probe_loss", "read_probe"]
+__all__ = ["Probe", "probe_loss", "read_probe", "recall"]
 
 TEMPERATURE = 0.05
 
@@ -73,12 +73,12 @@ def _row(line: bytes, place: str) -> tuple[Item, Item, str]:
         raise InputError(f"not valid JSON ({error})").at(place) from error
 
 
-def hit_rate(probe: Probe, embedder: "Embedder") -> float:
+def recall(probe: Probe, embedder: "Embedder") -> float:
     """Share of the queries whose document comes first (R@1)."""
-    scores = embedder.similarity(
-        embedder.encode_query(list(probe.queries)), embedder.encode_document(list(probe.documents))
-    )
-    return float((scores.argmax(1) == probe.positive).mean())
+    from anyseek.training.ranking import recall_at_1
+
+    queries, documents = embedder.encode_query(list(probe.queries)), embedder.encode_document(list(probe.documents))
+    return recall_at_1(embedder.similarity(queries, documents), [(answer,) for answer in probe.positive])
 
 
 def probe_loss(probe: Probe, processor: "Processor", device: "torch.device") -> "Callable[[Forward], Tensor]":
