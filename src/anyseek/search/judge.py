@@ -28,7 +28,7 @@ NAMES = ("one", "similarity", "stands_out", "behind", "coverage", "words", "page
 """What is seen of a candidate; with a reranker its own opinion comes last."""
 BACKGROUND = slice(9, None)
 """Candidates from the tenth on by similarity: what a query finds anyway."""
-PRIOR = 5
+PRIOR, USUAL = 5, 0.1
 STEPS, RIDGE = 60, 1e-2
 WORD = re.compile(r"\w+")
 KEY = "judge"
@@ -45,9 +45,9 @@ def features(candidates: Sequence[Candidate], asked: Asked, fusion: Fusion | Non
     similar = np.array([one.similarity for one in candidates])
     ordered = np.sort(similar)[::-1]
     behind = ordered[BACKGROUND] if len(ordered) > 12 else ordered[1:]
-    # Few things say little about what a query finds anyway: they are mixed with what is usual below the best.
-    mean = (behind.sum() + PRIOR * (ordered[0] - 0.15)) / (len(behind) + PRIOR)
-    spread = math.sqrt((((behind - mean) ** 2).sum() + PRIOR * 0.1**2) / (len(behind) + PRIOR))
+    mean = behind.mean() if len(behind) else ordered[0]
+    # Few things say little about how far such cosines spread: they are mixed with what is usual.
+    spread = math.sqrt((((behind - mean) ** 2).sum() + PRIOR * USUAL**2) / (len(behind) + PRIOR))
     wanted = set(WORD.findall(asked.text.lower()))
     columns = [
         np.ones(len(similar)),

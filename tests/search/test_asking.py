@@ -1,0 +1,256 @@
+"""Asking a library: legs, blending, groups, near-duplicates, what is not sought, a second reading, and the judge."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from anyseek.engine import Scored
+from anyseek.errors import ConfigError, InputError
+from anyseek.index import Filter, Recalled
+from anyseek.items import Image, Item, Page, Text
+from anyseek.search import Answers, AskOptions, Fusion, Library
+from anyseek.search.answers import Asked
+from anyseek.search.asking import Readers
+from anyseek.search.judge import NAMES, Judge
+from anyseek.search.legs import blended, closeness
+from tests.fakes import words
+from tests.search.conftest import Seen, pdf, said
+
+
+class Reader:
+    """A reranker that likes documents which have the query's words, told by `said`; some it cannot read."""
+
+    source = None
+
+    def __init__(self, unreadable: str = "") -> None:
+        self.unreadable = unreadable
+        self.pairs: list[tuple[Item, Item]] = []
+
+    def predict(self, pairs: list[tuple[Item, Item]], *, activation: str, on_error: str) -> Scored:
+        assert (activation, on_error) == ("none", "collect")
+        self.pairs += pairs
+        scores, errors = np.zeros(len(pairs)), {}
+        for row, (query, document) in enumerate(pairs):
+            there = words(said(document))
+            scores[row] = 4 * len(words(query) & there) - 3
+            if self.unreadable in there:
+                scores[row], errors[row] = np.nan, InputError("cannot be read together")
+        return Scored(scores, errors)
+
+
+PLAIN = Fusion()
+
+
+def names(answers: Answers) -> list[str]:
+    return [hit.paths[0].name for hit in answers]
+
+
+def noisy(seed: int, size: tuple[int, int] = (200, 150)) -> PIL.Image.Image:
+    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return PIL.Image.fromarray(blocks).resize(size)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    root = tmp_path / "shelf"
+    (root / "old").mkdir(parents=True)
+    noisy(1).save(root / "red apple.png")
+    noisy(1, (400, 300)).save(root / "old" / "red apple.jpg", quality=60)
+    noisy(2).save(root / "red apple.bmp")
+    noisy(3).save(root / "green apple.png")
+    noisy(4).save(root / "blue dog.png")
+    (root / "letter.txt").write_text("Dear Grete, the invoice 4711 is paid. Peer", encoding="utf-8")
+    (root / "poem.txt").write_text("an apple a day", encoding="utf-8")
+    (root / "annual report.pdf").write_bytes(pdf(5))
+    return root
+
+
+@pytest.fixture
+def asked(library: Library, shelf: Path) -> Library:
+    library.index([shelf])
+    return library
+
+
+def test_vectors_alone_and_words_alone(asked: Library) -> None:
+    seen = asked.search("blue dog", options=AskOptions(words=0))
+    assert names(seen)[0] == "blue dog.png"
+    assert seen.hits[0].similarity == pytest.approx(1, abs=0.01)
+    assert seen.hits[0].words == 0
+    read = asked.search("invoice 4711", options=AskOptions(words=1))
+    assert names(read) == ["letter.txt"]
+    assert read.hits[0].words > 0
+    assert not asked.search("zebras", options=AskOptions(words=1)).hits
+
+
+def test_what_only_words_found_has_its_similarity_too(asked: Library) -> None:
+    both = asked.search("4711", options=AskOptions(words=0.5, candidates=1))
+    letter = next(hit for hit in both if hit.paths[0].name == "letter.txt")
+    vector = asked.embedder.encode_query([Item((Text("4711"),))], truncate_dim=None)[0]
+    expected = vector @ asked.store.vectors([letter.id])[0] / np.linalg.norm(vector)
+    assert letter.similarity == pytest.approx(expected, abs=1e-3)
+
+
+def test_blending_by_ranks_and_by_scores() -> None:
+    seen = [Recalled("a", 0.9), Recalled("b", 0.5), Recalled("c", 0.1)]
+    read = [Recalled("c", 8.0), Recalled("d", 2.0)]
+    ranks = blended(seen, read, AskOptions(words=0.25))
+    assert ranks == pytest.approx(
+        {"a": 0.75, "b": 0.75 * 61 / 62, "c": 0.75 * 61 / 63 + 0.25, "d": 0.25 * 61 / 62}, abs=1e-9
+    )
+    scores = blended(seen, read, AskOptions(words=0.25, blend="scores"))
+    assert scores == pytest.approx({"a": 0.75, "b": 0.375, "c": 0.25, "d": 0.0625}, abs=1e-9)
+    alone = blended(seen, [], AskOptions(words=0.25))  # words that found nothing take nothing away
+    assert alone["a"] == 1
+    assert blended([], read, AskOptions(words=1))["c"] == 1
+
+
+def test_what_is_not_sought_goes_back(asked: Library, shelf: Path) -> None:
+    plain = asked.search("apple", options=AskOptions(words=0))
+    assert set(names(plain)[:3]) == {"red apple.png", "red apple.bmp", "green apple.png"}
+    for example in (shelf / "red apple.png", "red apple", plain.hits[names(plain).index("red apple.png")]):
+        turned = asked.search("apple", unlike=[example], options=AskOptions(words=0))
+        assert names(turned)[0] == "green apple.png"
+        assert names(turned).index("red apple.png") > names(turned).index("poem.txt")
+
+
+def test_closeness_is_none_where_the_query_is_and_whole_at_the_example() -> None:
+    query, example = np.eye(3, dtype=np.float32)[:2]
+    asked = Asked(item=Item(), vector=query, unlike=example[None])
+    middle = ((query + example) / np.sqrt(2)).astype(np.float32)
+    vectors = np.stack([query, example, middle, query, query])
+    assert closeness(vectors, asked) == pytest.approx([0, 1, 2**-0.5, 0, 0], abs=1e-6)
+
+
+def test_pages_of_a_document_are_one_answer(asked: Library) -> None:
+    together = asked.search("annual report 3", options=AskOptions(words=0))
+    best = together.hits[0]
+    assert (best.paths[0].name, best.thing.page) == ("annual report.pdf", 3)
+    assert sorted(thing.page or 0 for thing in best.also) == [1, 2, 4, 5]
+    assert names(together).count("annual report.pdf") == 1
+    apart = asked.search("annual report 3", options=AskOptions(words=0, group=False))
+    assert names(apart).count("annual report.pdf") == 5
+
+
+def test_near_identical_pictures_are_one_answer(asked: Library) -> None:
+    once = asked.search("red apple", options=AskOptions(words=0))
+    apples = [hit for hit in once if hit.paths[0].stem == "red apple"]
+    assert sorted(len(hit.copies) for hit in apples) == [0, 1]  # the BMP has the same name, and looks otherwise
+    kept = next(hit for hit in apples if hit.copies)
+    assert {kept.paths[0].suffix, _path(asked, kept.copies[0].hash).suffix} == {".png", ".jpg"}
+    every = asked.search("red apple", options=AskOptions(words=0, duplicates=False))
+    assert [name.split(".")[0] for name in names(every)].count("red apple") == 3
+
+
+def _path(library: Library, content: str) -> Path:
+    return Path(library.store.files_of([content])[content][0].path)
+
+
+def test_more_like_one(asked: Library) -> None:
+    apple = asked.search("red apple", options=AskOptions(words=0)).hits[0]
+    more = asked.like(apple.id, options=AskOptions(top=2))
+    assert apple.id not in [hit.id for hit in more]
+    assert len(more) == 2
+    assert more.hits[0].paths[0].stem == "red apple"
+    only = asked.like(apple.id, where=Filter(kinds=("text",)))
+    assert {hit.thing.kind for hit in only} == {"text"}
+    with pytest.raises(InputError, match="has no thing"):
+        asked.like("nothing.0")
+
+
+def test_pictures_and_words_together(asked: Library, shelf: Path) -> None:
+    item = Item((Image(shelf / "blue dog.png"), Text("apple")))
+    assert set(names(asked.search(item, options=AskOptions(words=0)))[:2]) & {"blue dog.png", "green apple.png"}
+    assert names(asked.search({"image": str(shelf / "blue dog.png")}))[0] == "blue dog.png"
+
+
+@pytest.fixture
+def reading(asked: Library) -> Callable[..., tuple[Library, Reader]]:
+    def make(judge: Judge | None = None, fusion: Fusion = PLAIN, **options: Any) -> tuple[Library, Reader]:
+        reader = Reader(**options)
+        asked.reranker = reader  # type: ignore[assignment]
+        asked._readers = Readers(asked.embedder, reader, fusion, judge)  # type: ignore[arg-type]
+        return asked, reader
+
+    return make
+
+
+Reading = Callable[..., tuple[Library, Reader]]
+
+
+def test_candidates_are_read_as_they_were_embedded(reading: Reading, seen: Seen) -> None:
+    library, reader = reading()
+    found = library.search("apple 3", options=AskOptions(top=3, reread=6, per_file=2))
+    assert len(reader.pairs) == 6
+    assert all(document in seen.encoded for _, document in reader.pairs)
+    assert sum(isinstance(document.parts[0], Page) for _, document in reader.pairs) <= 2
+    assert len(found) == 3
+    assert all(hit.reranked for hit in found)
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+    assert found.hits[0].score == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_what_cannot_be_read_again_comes_last_with_the_reason(reading: Reading, shelf: Path) -> None:
+    library, _ = reading(unreadable="green")
+    (shelf / "blue dog.png").unlink()
+    found = library.search("apple dog", options=AskOptions(words=0))
+    assert {reason for _, reason in found.unread} == {
+        "cannot be read together",
+        "the file is gone, or has changed since it was indexed; index it again",
+    }
+    assert set(names(found)[-2:]) == {"green apple.png", "blue dog.png"}
+    assert [hit.reranked for hit in found][-3:] == [True, False, False]
+
+
+def test_a_copy_that_is_still_there_is_read(reading: Reading, shelf: Path) -> None:
+    library, reader = reading()
+    (shelf / "old" / "dog.png").write_bytes((shelf / "blue dog.png").read_bytes())
+    library.index([shelf])
+    (shelf / "blue dog.png").write_bytes(b"something else")
+    assert not library.search("blue dog", options=AskOptions(words=0)).unread
+    assert Item((Image(shelf.resolve() / "old" / "dog.png"),)) in [document for _, document in reader.pairs]
+
+
+def judging(cut: float, reranker: str | None = None, **weights: float) -> Judge:
+    numbers = [weights.get(name, 0.0) for name in NAMES] + ([weights.get("read", 0.0)] if reranker else [])
+    return Judge(numbers=tuple(numbers), cut=cut, embedder="e", reranker=reranker)
+
+
+def test_the_judge_cuts_off_what_is_not_relevant(asked: Library) -> None:
+    asked._readers = replace(asked._readers, judge=judging(0.5, one=-4.0, similarity=8.0))
+    found = asked.search("blue dog", options=AskOptions(words=0))
+    assert names(found) == ["blue dog.png"]
+    assert found.below
+    assert found.hits[0].score == pytest.approx(1 / (1 + np.exp(-4)), abs=0.01)
+    assert not found.nothing
+    nothing = asked.search("zebra", options=AskOptions(words=0))
+    assert nothing.nothing
+    assert nothing.below
+    everything = asked.search("zebra", options=AskOptions(words=0, cut=False))
+    assert not everything.nothing
+    assert len(everything) == len(nothing.below)
+
+
+def test_the_judge_hears_the_reranker(reading: Reading) -> None:
+    library, _ = reading(judging(0.9, "r", read=1.0), Fusion(bias=1.0, log_odds=2.0, similarity=0.0), unreadable="day")
+    found = library.search("red apple", options=AskOptions(words=0))
+    assert {Path(name).stem for name in names(found)} == {"red apple", "green apple"}
+    assert found.hits[0].score == pytest.approx(1 / (1 + np.exp(-(1 + 2 * 5))))
+    assert found.below  # among them what could not be read
+
+
+def test_a_library_without_a_judge_cuts_nothing(asked: Library) -> None:
+    found = asked.search("zebra")
+    assert not found.judged
+    assert len(found) == 7
+    assert not found.below
+
+
+def test_options_are_checked() -> None:
+    for wrong in ({"top": 0}, {"words": 1.1}, {"blend": "votes"}, {"per_file": 0}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            AskOptions(**wrong)  # type: ignore[arg-type]
