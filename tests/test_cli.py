@@ -179,7 +179,7 @@ def test_options_reach_the_engine(run: Run, folder: Path, engine: Engine) -> Non
         "--exif",
     )
     media = MediaOptions(exif_orientation=True)
-    wanted = {"device": "cpu", "dtype": "bfloat16", "weights": "int8", "media": media}
+    wanted = {"device": "cpu", "dtype": "bfloat16", "weights": "int8", "media": media, "adapter": None}
     wanted["limits"] = Limits(max_pixels=5000, fps=0.5)
     both = [given for *_, given in engine.loaded]
     caches = [given.pop("caches") for given in both]

@@ -106,6 +106,8 @@ def _run(choice: ModelChoice, specs: "tuple[Spec, ...]", given: dict[str, Any]) 
     found = run_all(tasks, embedder, reranker, options, lambda result: note(line(result)))
     name = None if reranker is None else choice.reranker_name or choice.name
     settings = {key: given[key] for key in RECORDED}
+    adapters = {"adapter": choice.adapter, "reranker-adapter": choice.reranker_adapter}
+    settings |= {key: str(folder) for key, folder in adapters.items() if folder}
     return Result(model=choice.name, reranker=name, settings=settings, tasks=tuple(found))
 
 

@@ -1,12 +1,14 @@
 """`anyseek mine`: a dataset with refined positives and hard negatives, from an embedder's own similarities."""
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options
+from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_adapter_option
+from anyseek.errors import CheckpointError
 
 if TYPE_CHECKING:
     from anyseek.training.data import Dataset
@@ -56,6 +58,7 @@ def work_option(function: Any) -> Any:
 @work_option
 @click.option("--plot", type=FILE, default=None, help="Draw the similarities, as .png, .svg or .pdf.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what is there already, and stop.")
+@reranker_adapter_option
 @model_options
 @json_option
 @debug_option
@@ -70,6 +73,8 @@ def mine(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: An
     from anyseek.cli.output import print_json
     from anyseek.training.data import Dataset
 
+    if choice.reranker_adapter and not choice.reranker_name:
+        raise click.UsageError("Give --reranker with --reranker-adapter.")
     data, options = Dataset.open(dataset), _options(dataset, how)
     if how["dry_run"]:
         print_shelves(data, out, _shelves(data, options, choice), as_json)
@@ -104,15 +109,30 @@ def work_of(dataset: Path, work: Path | None) -> Path:
     return work or folder.with_name(f"{folder.name}.work")
 
 
-def identity_of(choice: ModelChoice, name: str, kind: Any) -> dict[str, Any]:
-    """What results of a model hang on, apart from the input."""
+def identity_of(choice: ModelChoice, name: str, kind: Any, adapter: Path | None) -> dict[str, Any]:
+    """What results of a model with this adapter hang on, apart from the input."""
     from anyseek.model.hub import locate
     from anyseek.training.mining import model_print
 
     given = {key: getattr(choice, key) for key in ("dtype", "weights", "exif", "scale_16bit")}
     limits = {key: value for key, value in asdict(choice.limits).items() if value is not None}
     folder = locate(name, kind).resolve()
-    return {"name": folder.name, "model": model_print(folder), **given, "limits": limits}
+    identity = {"name": folder.name, "model": model_print(folder), **given, "limits": limits}
+    return identity | ({"adapter": _content(adapter)} if adapter else {})
+
+
+def _content(adapter: Path) -> str:
+    """What both files of an adapter hold; unlike a model they are small enough to be read."""
+    from anyseek.model.adapter import CONFIG, WEIGHTS
+
+    digest = hashlib.blake2b(digest_size=8)
+    for name in (CONFIG, WEIGHTS):
+        try:
+            with (adapter / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except FileNotFoundError:
+            raise CheckpointError(f"{adapter / name} is missing: is {adapter} the folder of an adapter?") from None
+    return digest.hexdigest()
 
 
 def _shelves(data: "Dataset", options: "MineOptions", choice: ModelChoice) -> "list[Shelf]":
@@ -120,10 +140,10 @@ def _shelves(data: "Dataset", options: "MineOptions", choice: ModelChoice) -> "l
     from anyseek.training.mining import Shelves
 
     shelves = Shelves.of(data, options.work)
-    identity = identity_of(choice, choice.name, "embedding")
+    identity = identity_of(choice, choice.name, "embedding", choice.adapter)
     found = [shelves.vectors("queries", identity), shelves.vectors("corpus", identity)]
     if choice.reranker_name:
-        found.append(shelves.pairs(identity_of(choice, choice.reranker_name, "reranking")))
+        found.append(shelves.pairs(identity_of(choice, choice.reranker_name, "reranking", choice.reranker_adapter)))
     return found
 
 
@@ -159,11 +179,11 @@ def _run(data: "Dataset", out: Path, choice: ModelChoice, options: "MineOptions"
     if plot is not None:
         load_figure()
     choice.note_tiny([data.folder])
-    embedder = Known(choice.embedder(), identity_of(choice, choice.name, "embedding"))
+    embedder = Known(choice.embedder(), identity_of(choice, choice.name, "embedding", choice.adapter))
     reader = choice.reranker() if choice.reranker_name else None
     known = None
     if reader is not None and choice.reranker_name:
-        known = Known(reader, identity_of(choice, choice.reranker_name, "reranking"))
+        known = Known(reader, identity_of(choice, choice.reranker_name, "reranking", choice.reranker_adapter))
     report = run(data, out, embedder, options, known, note)
     if plot is not None:
         found = report["histograms"]

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from anyseek.processing import Processor
     from anyseek.search import Fusion
 
-__all__ = ["DEBUG", "ModelChoice", "debug_option", "json_option", "model_options", "reranker_options"]
+__all__ = [
+    "DEBUG",
+    "ModelChoice",
+    "debug_option",
+    "json_option",
+    "model_options",
+    "reranker_adapter_option",
+    "reranker_options",
+]
 
 DEBUG = "anyseek.debug"
 
@@ -43,6 +51,8 @@ class ModelChoice:
         exif: turn pictures as their EXIF tag says, as `MediaOptions.exif_orientation`.
         scale_16bit: scale 16-bit grey, as `MediaOptions.scale_16bit`.
         rerank: True, False, or None for "when the reranker is here".
+        adapter: folder of a LoRA adapter for the model of `name`.
+        reranker_adapter: likewise for the reranker.
     """
 
     name: str
@@ -54,12 +64,14 @@ class ModelChoice:
     exif: bool = False
     scale_16bit: bool = False
     rerank: bool | None = None
+    adapter: Path | None = None
+    reranker_adapter: Path | None = None
 
     def embedder(self, **caches: Any) -> "Embedder":
         """Load the embedding model."""
         from anyseek.engine import Embedder
 
-        return Embedder.load(self.name, **self._options(), **caches)
+        return Embedder.load(self.name, **self._options(self.adapter), **caches)
 
     def processor(self) -> "Processor":
         """Load what plans an input, without the weights."""
@@ -67,7 +79,8 @@ class ModelChoice:
         from anyseek.engine.runtime import LoadOptions, load_processor
         from anyseek.model.hub import locate
 
-        return load_processor(locate(self.name, "embedding"), LoadOptions(**self._options()), MAX_TOKENS)
+        options = LoadOptions(**self._options(self.adapter))
+        return load_processor(locate(self.name, "embedding"), options, MAX_TOKENS)
 
     def reranker(self) -> "Reranker | None":
         """Load the reranker, or None when it is not wanted, or not here and not asked for.
@@ -78,7 +91,7 @@ class ModelChoice:
         from anyseek.engine import Reranker
 
         name = self._present_reranker()
-        return Reranker.load(name, **self._options()) if name else None
+        return Reranker.load(name, **self._options(self.reranker_adapter)) if name else None
 
     def _present_reranker(self) -> str | None:
         """The reranker's name, when it is wanted and here; see `reranker`."""
@@ -107,20 +120,25 @@ class ModelChoice:
         if name is None:  # alone it need not prove by a hash of its tower what it may share
             return self.embedder(), None
         caches = {"caches": CacheOptions(shared=FeatureCache(CacheOptions().feature_bytes))}
-        return self.embedder(**caches), Reranker.load(name, **self._options(), **caches)
+        return self.embedder(**caches), Reranker.load(name, **self._options(self.reranker_adapter), **caches)
 
     def fusion(self, reranker: "Reranker | None") -> "Fusion":
-        """How the reranker's opinion and the cosine become one score: as fitted for the two, when they are a pair."""
+        """How the reranker's opinion and the cosine become one score: as fitted for the two, when they are a pair.
+
+        With an adapter they are others than those that it was fitted for.
+        """
         from anyseek.search import Fusion
 
-        return Fusion.beside(reranker.source) if reranker and not self.reranker_name else Fusion()
+        others = self.reranker_name or self.adapter or self.reranker_adapter
+        return Fusion.beside(reranker.source) if reranker and not others else Fusion()
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, adapter: Path | None) -> dict[str, Any]:
         """Keyword arguments of `load`."""
         from anyseek.media import MediaOptions
 
         media = MediaOptions(exif_orientation=self.exif, scale_16bit=self.scale_16bit)
-        return {name: getattr(self, name) for name in ("device", "dtype", "weights", "limits")} | {"media": media}
+        given = {name: getattr(self, name) for name in ("device", "dtype", "weights", "limits")}
+        return given | {"media": media, "adapter": adapter}
 
     def note_tiny(self, paths: Iterable[Path]) -> None:
         """Say on standard error what tiny knows, when it is about to see a person's own files."""
@@ -175,10 +193,14 @@ def _choice(**values: Any) -> ModelChoice:
     return ModelChoice(name=name, reranker_name=values.pop("reranker", None), limits=limits, **values)
 
 
+_MODELS = ("model", "adapter", "reranker", "reranker_adapter", "rerank")
+_RUN = ("device", "dtype", "weights", "exif", "scale_16bit")
+_ADAPTER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
 def model_options(function: Function) -> Function:
     """Add `--model`, where and in what precision it runs, how pictures are read, and the limits: all in `choice`."""
-    names = ("model", "reranker", "rerank", "device", "dtype", "weights", "exif", "scale_16bit", *_LIMITS)
-    command = _gather(function, names, "choice", _choice)
+    command = _gather(function, (*_MODELS, *_RUN, *_LIMITS), "choice", _choice)
     for name, (kind, text) in reversed(_LIMITS.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(command)
     text = "Scale 16-bit grey pictures to 8 bits; the reference clips them to white."
@@ -192,12 +214,21 @@ def model_options(function: Function) -> Function:
     command = click.option("--weights", type=kept, default="full", help=text)(command)
     text = "auto, cpu, cuda, cuda:1 or mps; several with commas, or all, share the work."
     command = click.option("--device", default="auto", help=text)(command)
+    text = "LoRA adapter in PEFT's files, for the model of --model; it is merged into its weights."
+    command = click.option("--adapter", type=_ADAPTER, default=None, metavar="FOLDER", help=text)(command)
     what = "tiny, 2b, 8b, a folder or a hub name; the default is what `models get` chose, else tiny."
     return click.option("--model", default=None, metavar="NAME", help=what)(command)
 
 
+def reranker_adapter_option(function: Function) -> Function:
+    """Add `--reranker-adapter`, which goes into `choice` too, so place this above `model_options`."""
+    text = "LoRA adapter for the reranker, as --adapter."
+    return click.option("--reranker-adapter", type=_ADAPTER, default=None, metavar="FOLDER", help=text)(function)
+
+
 def reranker_options(function: Function) -> Function:
-    """Add `--rerank/--no-rerank` and `--reranker`; they go into `choice` too, so place this above `model_options`."""
+    """Add `--rerank/--no-rerank`, `--reranker` and its adapter; place this above `model_options`."""
+    function = reranker_adapter_option(function)
     text = "Let the reranker read the best candidates; the default is yes when one is here."
     command = click.option("--rerank/--no-rerank", default=None, help=text)(function)
     text = "Reranker: a name or folder as for --model; the default is the embedding model's own."

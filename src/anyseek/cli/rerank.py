@@ -24,7 +24,8 @@ __all__ = ["rerank"]
 def rerank(query: str, documents: tuple[str, ...], choice: ModelChoice, top: int | None, **how: Any) -> None:
     """Order DOCUMENTS (files, text, or - for lines of JSON) by how well they answer QUERY (text or a file).
 
-    --model names the reranker here. A bad document costs only its own row. Name one page of a PDF as report.pdf#page=2.
+    --model names the reranker here, and --adapter belongs to it. A bad document costs only its own row. Name one page
+    of a PDF as report.pdf#page=2.
     """
     from anyseek.cli.embed import leave
 
@@ -48,7 +49,8 @@ def _scores(choice: ModelChoice, query: Item, given: list[Given]) -> tuple[dict[
     good = {row: entry for row, entry in enumerate(given) if isinstance(entry, Item)}
     if not good:
         return {}, errors
-    reranker = replace(choice, rerank=True, reranker_name=choice.name).reranker()
+    chosen = replace(choice, rerank=True, reranker_name=choice.name, reranker_adapter=choice.adapter)
+    reranker = chosen.reranker()
     if reranker is None:  # rerank=True raises instead
         raise AssertionError
     pairs = [(query, item) for item in good.values()]

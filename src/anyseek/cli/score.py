@@ -24,8 +24,8 @@ __all__ = ["score"]
 def score(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: Any) -> None:
     """Write DATASET with a reranker's log-odds as scores of positives and negatives into OUT, a new dataset.
 
-    What the pairs of a query share is computed once. OUT/scoring.json lists what could not be read. An interrupted run
-    goes on where it stopped.
+    --adapter belongs to the teacher. What the pairs of a query share is computed once. OUT/scoring.json lists what
+    could not be read. An interrupted run goes on where it stopped.
     """
     from anyseek.cli.output import note, print_json, print_table, shows_progress
     from anyseek.training.data import Dataset
@@ -34,12 +34,12 @@ def score(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: A
 
     data, work = Dataset.open(dataset), work_of(dataset, how["work"])
     name = choice.reranker_name or choice.name
-    identity = identity_of(choice, name, "reranking")
+    identity = identity_of(choice, name, "reranking", choice.adapter)
     if how["dry_run"]:
         print_shelves(data, out, [Shelves.of(data, work).pairs(identity)], as_json)
         return
     choice.note_tiny([data.folder])
-    reranker = replace(choice, rerank=True, reranker_name=name).reranker()
+    reranker = replace(choice, rerank=True, reranker_name=name, reranker_adapter=choice.adapter).reranker()
     if reranker is None:  # rerank=True raises instead
         raise AssertionError
     report = run(data, out, Known(reranker, identity), work, note, shows_progress())
