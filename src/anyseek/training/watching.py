@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,24 +19,29 @@ class Metrics(AbstractContextManager["Metrics"]):
     """One JSON line a step, and the same in TensorBoard when it is wanted; call it after each step."""
 
     def __init__(self, folder: Path, tensorboard: bool = False) -> None:
-        """Write into `metrics.jsonl`, going on where an earlier run of the folder stopped.
+        """Write into `metrics.jsonl`, and into `tensorboard` if that is wanted, behind what earlier runs wrote.
 
         Raises:
             DependencyError: TensorBoard is wanted and not installed.
         """
+        writer = _writer() if tensorboard else None
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._board = _board(folder) if tensorboard else None
+        self._begin = partial(writer, log_dir=str(folder / "tensorboard")) if writer else None
+        self._board: Any = None
 
     def __call__(self, report: StepReport, **more: float | str) -> None:
         """A step, and what else is known of it."""
         line = asdict(report) | more
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
+        if self._begin and self._board is None:  # steps that an earlier run made after its last state are made again
+            self._board = self._begin(purge_step=report.step)
         if self._board is not None:
             for name, value in line.items():
                 if isinstance(value, int | float) and name != "step":
                     self._board.add_scalar(name, value, report.step)
+            self._board.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -54,7 +60,9 @@ class Guard:
         best: the highest so far.
     """
 
-    def __init__(self, evaluate: Callable[[], float], folder: Path, every: int, slack: float = 0.0) -> None:
+    def __init__(
+        self, evaluate: Callable[[], float], folder: Path, every: int, slack: float = 0.0, writes: bool = True
+    ) -> None:
         """Evaluate before the first step; a run that goes on reads what that gave.
 
         Args:
@@ -62,6 +70,7 @@ class Guard:
             folder: of the run, for `guard.json`.
             every: steps between evaluations.
             slack: how far the metric may lie below the baseline, for the noise of a small set.
+            writes: whether this process writes; where several evaluate, they do it together.
         """
         self.evaluate, self.every, self.slack = evaluate, every, slack
         known = folder / "guard.json"
@@ -69,8 +78,9 @@ class Guard:
             self.baseline = float(json.loads(known.read_text(encoding="utf-8"))["baseline"])
         else:
             self.baseline = evaluate()
-            folder.mkdir(parents=True, exist_ok=True)
-            known.write_text(json.dumps({"baseline": self.baseline}) + "\n", encoding="utf-8")
+            if writes:
+                folder.mkdir(parents=True, exist_ok=True)
+                known.write_text(json.dumps({"baseline": self.baseline}) + "\n", encoding="utf-8")
         self.best = self.baseline
 
     def __call__(self, report: StepReport) -> float | None:
@@ -95,10 +105,10 @@ class Guard:
         return metric
 
 
-def _board(folder: Path) -> Any:
-    """TensorBoard's writer."""
+def _writer() -> Any:
+    """TensorBoard's."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise DependencyError("TensorBoard is not installed: pip install tensorboard") from error
-    return SummaryWriter(log_dir=str(folder))
+        raise DependencyError("TensorBoard is not installed: pip install 'anyseek[tensorboard]'") from error
+    return SummaryWriter
