@@ -90,7 +90,9 @@ class Seen:
         self.refused: set[str] = set()
         self.dies_at: int | None = None
 
-    def encode_document(self, inputs: list[Item], *, on_error: str, truncate_dim: int) -> Encoded:
+    def encode_document(
+        self, inputs: list[Item], *, on_error: str, truncate_dim: int | None = None, **_: object
+    ) -> Encoded:
         rows, errors = np.zeros((len(inputs), self.dim), np.float32), {}
         for row, item in enumerate(inputs):
             if self.dies_at is not None and len(self.encoded) >= self.dies_at:
@@ -102,7 +104,10 @@ class Seen:
                 rows[row] = self.vector(item)
         return Encoded(rows[:, :truncate_dim], errors)
 
-    def encode_query(self, inputs: list[Item], *, truncate_dim: int) -> np.ndarray:
+    def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a @ b.T
+
+    def encode_query(self, inputs: list[Item], *, truncate_dim: int | None = None) -> np.ndarray:
         return np.stack([self.vector(item) for item in inputs])[:, :truncate_dim]
 
     def vector(self, item: Item) -> np.ndarray:

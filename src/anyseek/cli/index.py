@@ -72,11 +72,15 @@ def open_library(
 
 def _as_stored(choice: ModelChoice, fingerprint: Any) -> ModelChoice:
     """The choice with its gaps filled from a library."""
+    from anyseek.errors import CheckpointError
+    from anyseek.model.hub import locate
     from anyseek.search.prints import load_options
 
     shown = load_options(fingerprint)
-    if not _given("model") and Path(fingerprint.model).is_dir():
-        choice = replace(choice, name=fingerprint.model)
+    if not _given("model"):
+        with suppress(CheckpointError):  # it is not here: the library then says what differs
+            locate(fingerprint.model, "embedding")
+            choice = replace(choice, name=fingerprint.model)
     media = shown["media"]
     return replace(
         choice,

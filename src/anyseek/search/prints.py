@@ -1,13 +1,17 @@
 """What the vectors of a library hang on, told of an embedder, and how to load an embedder that has the same."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyseek.errors import ConfigError
+from anyseek.errors import CheckpointError, ConfigError
 from anyseek.index import Fingerprint, Precision, weights_sample
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
+from anyseek.model import hub
 from anyseek.processing import embedding_chat_template
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
 from anyseek.search.pieces import Cutting
@@ -64,8 +68,19 @@ def fingerprint_of(embedder: "Embedder", settings: LibrarySettings) -> Fingerpri
         width=width,
         precision=settings.precision,
         policy=policy | settings.cutting.policy(),
-        model=str(embedder.source),
+        model=_called(embedder.source),
     )
+
+
+def _called(source: Path) -> str:
+    """The name of a model of the family, else its folder."""
+    names = [("tiny", partial(hub.bundled, hub.TINY["embedding"]))]
+    names += [(one.name, partial(hub.on_disk, one.hub_id)) for one in hub.FAMILY if one.kind == "embedding"]
+    for name, find in names:
+        with suppress(CheckpointError):
+            if find() == source:
+                return name
+    return str(source)
 
 
 def settings_of(fingerprint: Fingerprint) -> LibrarySettings:
