@@ -1,66 +1,149 @@
-"""A library's life: put, found, renamed, forgotten, opened again."""
+"""A library's life: put, found, renamed, copied, tagged, forgotten, opened again."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anyseek.errors import CapacityError, ConfigError, SourceError
-from anyseek.index import Filter, Fingerprint, Store, StoredFile, Thing
+from anyseek.errors import ConfigError, InputError
+from anyseek.index import Filter, Store, StoredFile, Thing
+from tests.index.conftest import QUERY, WIDTH, file_of, ids, print_, things_of
 
-PRINT = Fingerprint(weights="w" * 32, template="t", instruction="i", width=16)
 ODD = "a/it's 100%\\ü.pdf"
 
 
-def pages(count: int, hash: str) -> list[Thing]:
-    return [Thing(hash=hash, part=i, kind="page", page=i + 1, text=f"page {i} 天気") for i in range(count)]
-
-
-def file(path: str, hash: str) -> StoredFile:
-    return StoredFile(root="/r", path=path, hash=hash, size=3, mtime=4)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store.create(tmp_path / "library", PRINT)
-    vectors = np.eye(16)[:4]
-    with store.write() as writer:
-        writer.put(pages(2, "one"), vectors[:2])
-        writer.put_files([file(ODD, "one")])
-        writer.put(pages(2, "two"), vectors[2:])
-    return store
-
-
 def test_things_count_when_their_file_is_done(store: Store) -> None:
-    query = np.linspace(1, 0.1, 16)
-    assert [one.id for one in store.recall(query, 10)] == ["one.0", "one.1"]
-    assert [one.id for one in store.lexical("天気", 10)] == ["one.0", "one.1"]
+    assert ids(store.recall(QUERY, 10)) == ids(store.lexical("天気", 10)) == ["one.0", "one.1"]
     with store.write() as writer:
         assert writer.unfinished() == {"two": frozenset({0, 1})}
-        writer.put_files([file("b.pdf", "two")])
-    assert [one.id for one in store.recall(query, 10)] == ["one.0", "one.1", "two.0", "two.1"]
+        writer.put_files([file_of("b.pdf", "two")])
+        assert writer.unfinished() == {}
+    assert ids(store.recall(QUERY, 10)) == ["one.0", "one.1", "two.0", "two.1"]
 
 
 def test_unfinished_things_leave(store: Store) -> None:
     with store.write() as writer:
+        assert writer.optimize().removed == 2
+        assert writer.optimize().removed == 0
+    info = Store.open(store.folder).info()
+    assert (info.things, info.files, info.failed) == ({"page": 2}, 1, 0)
+    assert ids(store.recall(QUERY, 10)) == ["one.0", "one.1"]
+
+
+def test_a_rename_moves_no_vector(store: Store) -> None:
+    before = store._tables.things.version
+    with store.write() as writer:
+        writer.put_files([file_of("moved.pdf", "one", tags=("x",))])
+        writer.remove_files([("/root", ODD)])
+    assert store._tables.things.version == before
+    assert [file.path for file in store.files()] == ["moved.pdf"]
+    assert ids(store.recall(QUERY, 10)) == ["one.0", "one.1"]
+
+
+def test_copies_share_things_until_the_last_one_leaves(store: Store) -> None:
+    copy = StoredFile(root="/other", path=ODD, hash="one", size=10, mtime=100)
+    with store.write() as writer:
+        writer.put_files([copy])
+    assert [file.key for file in store.files_of(["one", "two"])["one"]] == [("/other", ODD), ("/root", ODD)]
+    for root, left in (("/other", ["one.0", "one.1"]), ("/root", [])):
+        with store.write() as writer:
+            writer.remove_files([(root, ODD), (root, "never there")])
+        assert ids(store.recall(QUERY, 10)) == ids(store.lexical("page", 10)) == left
+    with store.write() as writer:
+        assert writer.optimize().removed == 4
+
+
+def test_changed_content_replaces_the_old(store: Store) -> None:
+    with store.write() as writer:
         writer.optimize()
-    assert Store.open(store.folder).info().things == {"page": 2}
+        writer.put(things_of("new", 1), np.eye(WIDTH)[5:6])
+        writer.put_files([file_of(ODD, "new")])
+    assert ids(store.recall(QUERY, 10)) == ["new.0"]
+    with store.write() as writer:
+        writer.put_files([file_of(ODD, None, reason="broken now")])
+    assert store.recall(QUERY, 10) == []
+    assert [(file.state, file.reason) for file in store.files()] == [("failed", "broken now")]
 
 
-def test_filters_hold_odd_names(store: Store) -> None:
-    query = np.ones(16)
-    assert [one.id for one in store.recall(query, 9, Filter(pages=(2, 2), glob="a/it's 100%\\*.pdf"))] == ["one.1"]
-    assert not store.recall(query, 9, Filter(glob="a/it's 100%\\*.pd"))
-    assert [one.path for one in store.files(Filter(under=ODD))] == [ODD]
+def test_putting_the_same_again_changes_nothing(store: Store) -> None:
+    with store.write() as writer:
+        for _ in range(2):
+            writer.put(things_of("two", 2), np.eye(WIDTH)[2:4])
+            writer.put(things_of("two", 2), np.eye(WIDTH)[6:8])
+            writer.put_files([file_of("b.pdf", "two")] * 2)
+            writer.flush()
+    assert ids(store.recall(np.eye(WIDTH)[6], 10))[0] == "two.0"
+    assert sorted(ids(store.recall(QUERY, 10))) == ["one.0", "one.1", "two.0", "two.1"]
+    assert sorted(file.path for file in store.files()) == [ODD, "b.pdf"]
 
 
-def test_one_writer_at_a_time(store: Store) -> None:
-    with store.write(), pytest.raises(CapacityError, match="is being written by process"):
-        Store.open(store.folder).write().__enter__()
+def test_tags_stay_unless_they_are_given(store: Store) -> None:
+    key = ("/root", ODD)
+    with store.write() as writer:
+        writer.tag([key, ("/root", "never there")], add=["it's", "日本"])
+        writer.put_files([file_of(ODD, "one", mtime=200)])
+        writer.flush()
+        kept = store.file(key)
+        assert kept is not None
+        assert (kept.tags, kept.mtime) == (("it's", "日本"), 200)
+        writer.tag([key], add=["a"], remove=["it's"])
+    assert store.tags() == {"a": 1, "日本": 1}
+    with store.write() as writer:
+        writer.put_files([file_of(ODD, "one", tags=())])
+    assert store.tags() == {}
+    assert store.file(("/root", "never there")) is None
 
 
-def test_a_library_is_made_once_and_must_be_there(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds a library already"):
-        Store.create(store.folder, PRINT)
-    with pytest.raises(SourceError, match="there is no library"):
-        Store.open(tmp_path)
+def test_things_come_back_as_they_were_put(tmp_path: Path) -> None:
+    store = Store.create(tmp_path, print_(precision="float32"))
+    thing = Thing(hash="h-_1", part=3, kind="video", start=1.5, end=2.25, text="it's", thumbnail=b"\x00\xff")
+    vector = np.arange(WIDTH) - 3.0
+    with store.write() as writer:
+        writer.put([thing, *things_of("h2", 1)], np.stack([vector, QUERY]))
+    found = store.things(["h-_1.3", "nothing"])
+    assert found == {"h-_1.3": Thing(**{**thing_fields(thing), "thumbnail": None})}
+    assert store.thumbnails(["h-_1.3", "h2.0", "nothing"]) == {"h-_1.3": b"\x00\xff"}
+    assert store.things_of("h-_1") == list(found.values())
+    both = store.vectors(["h2.0", "h-_1.3", "h2.0"])
+    assert np.allclose(both[1], vector / np.linalg.norm(vector), atol=1e-6)
+    assert np.allclose(both[[0, 2]], QUERY / np.linalg.norm(QUERY), atol=1e-6)
+    with pytest.raises(InputError, match="has no thing 'nothing'"):
+        store.vectors(["h2.0", "nothing"])
+
+
+def thing_fields(thing: Thing) -> dict[str, object]:
+    return {name: getattr(thing, name) for name in thing.__slots__}
+
+
+def test_what_cannot_be_kept_is_refused(store: Store) -> None:
+    with store.write() as writer:
+        with pytest.raises(ConfigError, match=r"vectors must be \(2, 16\) \(got \(2, 15\)\)"):
+            writer.put(things_of("x", 2), np.ones((2, 15)))
+        for bad in (0.0, np.nan, np.inf):
+            with pytest.raises(InputError, match=r"the vector of x.1 is not finite or is zero"):
+                writer.put(things_of("x", 2), np.stack([QUERY, np.full(WIDTH, bad)]))
+    for query in (np.ones(15), np.full(WIDTH, np.nan)):
+        with pytest.raises(ConfigError, match="vector"):
+            store.recall(query, 3)
+    with pytest.raises(InputError, match="hash must be"):
+        Thing(hash="a.b", part=0, kind="page")
+    with pytest.raises(InputError, match="kind must be"):
+        Thing(hash="a", part=0, kind="sound")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="part counts from 0"):
+        Thing(hash="a", part=-1, kind="page")
+    with pytest.raises(InputError, match="is not Unicode; rename the file"):
+        file_of("a\udcff", "h")
+    with pytest.raises(InputError, match="a file that is done has a hash"):
+        StoredFile(root="r", path="p", hash=None, size=1, mtime=1)
+
+
+def test_an_empty_library_answers(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "a" / "b", print_())
+    assert store.recall(QUERY, 5) == store.lexical("x", 5) == list(store.files()) == []
+    assert store.recall(QUERY, 5, Filter(under="x")) == store.lexical("", 5) == []
+    assert store.info().bytes_per_thing == 0.0
+    with store.write() as writer:
+        writer.flush()
+        assert writer.optimize(force=True).removed == 0
+    assert store.hold() >= 0
+    assert store.recall(QUERY, 5) == []

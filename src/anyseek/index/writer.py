@@ -70,7 +70,8 @@ class Writer:
         is needed: `hash` says where its things are.
         """
         for file in files:
-            self._new_files[file.key] = file
+            waiting = self._new_files.get(file.key)
+            self._new_files[file.key] = replace(file, tags=waiting.tags) if waiting and file.tags is None else file
             self._flush_when_full()
 
     def remove_files(self, keys: Iterable[FileKey]) -> None:

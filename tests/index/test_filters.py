@@ -1,0 +1,144 @@
+"""Filters against a plain reading of their meaning, over names and tags that try to be something else."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anyseek.errors import ConfigError
+from anyseek.index import Filter, Store, StoredFile, Thing
+from anyseek.index.filters import pattern
+from tests.index.conftest import KINDS, WIDTH, file_of, ids, print_
+
+NAMES = [
+    "a", "a/b", "ab", "a/b/c.pdf", "a/bc", "100%", "100%/x", "100_/x", "it's", "it''s", "' OR 1=1 --", "');",
+    "back\\slash", "back\\", "new\nline", "ünïcode/日本.pdf", "u\u0308", "🍎/🍎.png", "[a-z]+", "a.b", "axb",
+    "(?i)A", "$", "^", "*", "?", "**", "a*b", "\\d", "\\'", '"double"', "`tick`", "#", "--", "/*", "{0}", "\x00",
+    "$1", "A/B", "tab\t", "end ",
+]  # fmt: skip
+TAGS = ["", "'", "it's", "%", "_", "\\", "tag", "Tag", "ta'g\\", "日本", "a,b", "[x]", "\x00", "' OR ''='", "🍎"]
+ROOTS = ["/root", "/root/", "C:\\Users\\it's", "/日本"]
+
+
+def test_nothing_of_a_filter_is_read_as_a_predicate(tmp_path: Path) -> None:
+    """Built here rather than as a fixture, because hypothesis asks the same library many times."""
+    random = np.random.default_rng(0)
+    store, files, things = Store.create(tmp_path, print_()), [], {}
+    for number, path in enumerate(NAMES * 2):
+        hash = f"h{number % 50}"
+        tags = tuple(dict.fromkeys(random.choice(TAGS, size=random.integers(4)).tolist()))
+        numbers = {"size": number * 10, "mtime": 1000 - number}
+        files.append(StoredFile(root=ROOTS[number % 4], path=path, hash=hash, tags=tags, **numbers))
+        things[hash] = [
+            Thing(hash=hash, part=part, kind=KINDS[(number + part) % 4], page=part + 1 if part else None)
+            for part in range(3)
+        ]
+    files = list({file.key: file for file in files}.values())
+    with store.write() as writer:
+        every = [thing for listed in things.values() for thing in listed]
+        writer.put(every, random.standard_normal((len(every), WIDTH)))
+        writer.put_files(files)
+        writer.optimize()
+    held = Store.open(tmp_path)
+    held.hold()
+
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(where=filters())
+    def check(where: Filter) -> None:
+        named = [file for file in files if matches(where, file)]
+        assert {file.key for file in store.files(where)} == {file.key for file in named}
+        contents = {file.hash for file in named}
+        expected = {thing.id for thing in every if thing.hash in contents and counts(where, thing)}
+        assert set(ids(store.recall(np.ones(WIDTH), 1000, where))) == expected
+        assert set(ids(held.recall(np.ones(WIDTH), 1000, where))) == expected
+
+    check()
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> Filter:
+    """Filters with some of everything."""
+    names = st.sampled_from(NAMES)
+    globs = st.lists(st.one_of(names, st.sampled_from(["*", "**", "?", "/"])), max_size=4).map("".join)
+    choices = {
+        "kinds": st.lists(st.sampled_from(KINDS), max_size=2).map(tuple),
+        "pages": st.sampled_from([(1, 1), (2, 3), (1, 9), (3, 3)]),
+        "roots": st.lists(st.sampled_from([*ROOTS, "/nowhere"]), min_size=1, max_size=2).map(tuple),
+        "under": st.one_of(names, st.sampled_from(["/", "", "a/", "/a"])),
+        "glob": st.one_of(globs, names.map(lambda name: name[:1] + "*"), names.map(lambda name: "**" + name[-1:])),
+        "after": st.integers(900, 1000),
+        "before": st.integers(1001, 1010) | st.just(1000),
+        "min_bytes": st.integers(0, 300),
+        "max_bytes": st.integers(300, 900),
+        "tags": st.lists(st.sampled_from(TAGS), max_size=2).map(tuple),
+        "without_tags": st.lists(st.sampled_from(TAGS), max_size=2).map(tuple),
+        "hashes": st.lists(st.sampled_from(["h1", "h2", "h49", "'", "nothing"]), max_size=3).map(tuple),
+    }
+    chosen = draw(st.lists(st.sampled_from(sorted(choices)), max_size=3, unique=True))
+    return Filter(**{name: draw(choices[name]) for name in chosen})
+
+
+def matches(where: Filter, file: StoredFile) -> bool:
+    """Whether a file is meant."""
+    under = (where.under or "").strip("/")
+    return all(
+        (
+            not where.roots or file.root in where.roots,
+            not under or file.path == under or file.path.startswith(under + "/"),
+            where.glob is None or glob(where.glob, file.path),
+            where.after is None or file.mtime >= where.after,
+            where.before is None or file.mtime < where.before,
+            where.min_bytes is None or file.size >= where.min_bytes,
+            where.max_bytes is None or file.size <= where.max_bytes,
+            set(where.tags) <= set(file.tags or ()),
+            not set(where.without_tags) & set(file.tags or ()),
+            where.hashes is None or file.hash in where.hashes,
+        )
+    )
+
+
+def glob(wanted: str, path: str) -> bool:
+    """A glob, letter by letter, without regular expressions."""
+    if not wanted:
+        return not path
+    if wanted.startswith("**"):
+        return any(glob(wanted[2:], path[place:]) for place in range(len(path) + 1))
+    if wanted[0] == "*":
+        stops = path.find("/") if "/" in path else len(path)
+        return any(glob(wanted[1:], path[place:]) for place in range(stops + 1))
+    if not path:
+        return False
+    return (path[0] != "/" if wanted[0] == "?" else path[0] == wanted[0]) and glob(wanted[1:], path[1:])
+
+
+def counts(where: Filter, thing: Thing) -> bool:
+    """Whether a thing is meant, apart from its file."""
+    pages = where.pages is None or (thing.page is not None and where.pages[0] <= thing.page <= where.pages[1])
+    return pages and (not where.kinds or thing.kind in where.kinds)
+
+
+def test_patterns_hold_only_letters_and_codes() -> None:
+    assert pattern("a.b/*'?") == r"(?s)^a\x{2e}b/[^/]*\x{27}[^/]$"
+    for name in NAMES:
+        assert not set(re.sub(r"\\x\{[0-9a-f]+\}|\[\^/\]\*?|\.\*", "", pattern(name)[5:-1])) & set(".()[]{}\\'+|$^*?")
+
+
+def test_empty_ranges_and_unknown_kinds_are_refused() -> None:
+    with pytest.raises(ConfigError, match="kind 'sound' is unknown; choose from image, page, text, video"):
+        Filter(kinds=("page", "sound"))
+    for wrong in ({"pages": (2, 1)}, {"after": 2, "before": 1}, {"min_bytes": 2, "max_bytes": 1}):
+        with pytest.raises(ConfigError, match="hold nothing; put the smaller first"):
+            Filter(**wrong)
+
+
+def test_what_is_asked_of_files_holds_of_one_file(store: Store) -> None:
+    """A content that lies in two places is found by what one of them is, not by what both are together."""
+    query = np.ones(WIDTH)
+    with store.write() as writer:
+        writer.put_files([file_of("x/big", "one", size=1000), replace(file_of("y/small", "one"), size=1)])
+    assert ids(store.recall(query, 9, Filter(under="x", min_bytes=500))) == ["one.0", "one.1"]
+    assert store.recall(query, 9, Filter(under="y", min_bytes=500)) == []

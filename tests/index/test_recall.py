@@ -1,0 +1,243 @@
+"""Recall: exact, through an index, under filters, from memory; limits are lowered so that small ones have indexes."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyseek.errors import CapacityError, InputError
+from anyseek.index import Filter, Store, held, recall, upkeep
+from anyseek.vectors import normalize
+from tests.index.conftest import clustered, file_of, filled, ids, things_of
+
+ROWS, WIDTH = 3000, 32
+VECTORS = clustered(ROWS, WIDTH, seed=1)
+QUERIES = normalize(VECTORS[::150] + 0.1 * clustered(20, WIDTH, seed=2))
+NAMES = [f"h{row // 4}.{row % 4}" for row in range(ROWS)]
+
+
+def truth(query: np.ndarray, counting: np.ndarray | None = None, top: int = 10) -> list[str]:
+    """The best by a product of all vectors as they were given."""
+    scores = VECTORS @ query
+    if counting is not None:
+        scores = np.where(counting, scores, -9)
+    return [NAMES[row] for row in np.argsort(-scores, kind="stable")[:top]]
+
+
+def share(store: Store, where: Filter | None = None, counting: np.ndarray | None = None) -> float:
+    """Recall at 10."""
+    found = [set(ids(store.recall(query, 10, where))) & set(truth(query, counting)) for query in QUERIES]
+    return sum(map(len, found)) / 10 / len(QUERIES)
+
+
+@pytest.fixture(scope="module", params=["float32", "float16", "int8", "binary"])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = filled(tmp_path_factory.mktemp("library"), VECTORS, precision=request.param)
+    with store.write() as writer:
+        writer.optimize()
+    return store
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    with pytest.MonkeyPatch.context() as patch:
+        lower(patch)
+        store = filled(tmp_path_factory.mktemp("indexed"), VECTORS)
+        with store.write() as writer:
+            assert set(writer.optimize().indexed) >= {"things.vector", "things.hash", "files.path"}
+    return store
+
+
+def lower(patch: pytest.MonkeyPatch) -> None:
+    """Indexes and their use from a few hundred rows on."""
+    for module in (recall, upkeep, held):
+        patch.setattr(module, "EXACT_ROWS", 200)
+    patch.setattr(upkeep, "SCALAR_ROWS", 100)
+    patch.setattr(recall, "FEW", 20)
+
+
+def test_below_the_limit_recall_is_exact(library: Store) -> None:
+    """float32 is the truth itself; float16 and int8 swap neighbours that are equal to three digits; signs lose more."""
+    least = {"float32": 1.0, "float16": 0.98, "int8": 0.93, "binary": 0.35}[library.fingerprint.precision]
+    assert library.info().recall == "exact"
+    assert share(library) >= least
+    assert share(library, Filter(kinds=("image",)), np.arange(ROWS) // 4 % 4 == 0) >= least
+
+
+def test_similarities_are_cosines_of_what_is_kept(library: Store) -> None:
+    for query in QUERIES[:5]:
+        found = library.recall(7 * query, 10)
+        cosines = library.vectors(ids(found)) @ query
+        assert np.allclose([one.similarity for one in found], cosines, atol=1e-5)
+        assert [one.similarity for one in found] == sorted((one.similarity for one in found), reverse=True)
+
+
+def test_memory_gives_what_the_disk_gives(library: Store) -> None:
+    other = Store.open(library.folder)
+    assert other.hold() > ROWS * WIDTH / 8
+    assert other.info().recall == "memory"
+    filters = [None, Filter(kinds=("page", "text")), Filter(under="3"), Filter(pages=(2, 3)), Filter(glob="*/1*.x")]
+    for where in filters:
+        for query in QUERIES[:6]:
+            mine, disk = other.recall(query, 10, where), library.recall(query, 10, where)
+            assert ids(mine) == ids(disk)
+            assert np.allclose([one.similarity for one in mine], [one.similarity for one in disk], atol=1e-6)
+
+
+def test_the_index_finds_what_a_scan_finds(indexed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower(monkeypatch)
+    probed: list[int] = []
+    search = recall._search
+    monkeypatch.setattr(recall, "_search", lambda *given: Noted(search(*given), probed))
+    assert indexed.info().recall == "approximate"
+    assert share(indexed) >= 0.97
+    assert probed == [recall.PROBES] * len(QUERIES), "an index was asked"
+    counting = np.arange(ROWS) // 4 % 4 > 0
+    assert share(indexed, Filter(kinds=("page", "text", "video")), counting) >= 0.97
+    assert len(probed) == 2 * len(QUERIES)
+    few = np.arange(ROWS) // 4 < 20
+    assert share(indexed, Filter(before=20), few) >= 0.99, "exact: few contents are named"
+    assert len(probed) == 2 * len(QUERIES)
+
+
+class Noted:
+    """A search that tells how many lists it reads."""
+
+    def __init__(self, search: object, probed: list[int]) -> None:
+        self._search, self._probed = search, probed
+
+    def nprobes(self, count: int) -> object:
+        self._probed.append(count)
+        return self._search.nprobes(count)  # type: ignore[attr-defined]
+
+    def bypass_vector_index(self) -> object:
+        return self._search.bypass_vector_index()  # type: ignore[attr-defined]
+
+
+def test_filters_of_many_files(indexed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower(monkeypatch)
+    half = np.arange(ROWS) // 4 < 400
+    assert share(indexed, Filter(before=400), half) >= 0.97
+    held_ = Store.open(indexed.folder)
+    held_.hold()
+    assert share(held_, Filter(before=400), half) >= 0.97
+
+
+def test_a_filter_far_from_the_query_is_still_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is most similar lies outside the filter: looking further must end in naming what is inside."""
+    lower(monkeypatch)
+    query = np.eye(WIDTH)[0]
+    vectors = np.concatenate([np.tile(query, (2000, 1)), np.tile(-query, (200, 1))])
+    store = filled(tmp_path, normalize(vectors + 0.01 * clustered(2200, WIDTH, seed=3)), per_file=2)
+    with store.write() as writer:
+        writer.optimize()
+    found = store.recall(query, 10, Filter(after=1000))
+    assert len(found) == 10
+    assert all(one.similarity < 0 for one in found)
+    words = store.lexical("word3", 5, Filter(after=1000))
+    assert words == []
+
+
+def test_new_rows_are_found_beside_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower(monkeypatch)
+    store = filled(tmp_path, VECTORS[:1000])
+    with store.write() as writer:
+        writer.optimize()
+        writer.put(things_of("late", 1), QUERIES[:1])
+        writer.put_files([file_of("late", "late")])
+        writer.flush()
+        assert store.info().unindexed == 1
+        assert ids(store.recall(QUERIES[0], 1)) == ["late.0"]
+        writer.optimize(force=True)
+    assert store.info().unindexed == 0
+    assert ids(store.recall(QUERIES[0], 1)) == ["late.0"]
+
+
+def test_the_index_is_made_anew_when_the_library_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower(monkeypatch)
+    store = filled(tmp_path, VECTORS[:300])
+    with store.write() as writer:
+        assert "things.vector" in writer.optimize().indexed
+        assert "things.vector" not in writer.optimize(force=True).indexed
+        writer.put(things_of("more", 1300, "text"), clustered(1300, WIDTH, seed=5))
+        writer.put_files([file_of("more", "more")])
+        assert "things.vector" in writer.optimize().indexed
+
+
+def test_near_duplicates(tmp_path: Path) -> None:
+    base = clustered(40, WIDTH, seed=4, clusters=40)
+    twins = normalize(base[0] + np.array([0.001, 0.01, 0.05])[:, None] * clustered(3, WIDTH, seed=6))
+    store = filled(tmp_path, np.concatenate([base[:1], twins, base[1:]]), per_file=1, precision="float32")
+    cosines = twins @ base[0]
+    for above in (0.99999, 0.9995, 0.99, 0.9):
+        near = [f"h{number + 1}.0" for number in range(3) if cosines[number] >= above]
+        assert ids(store.near("h0.0", above)) == near
+    assert ids(store.near("h0.0", 0.9, top=1)) == ["h1.0"]
+    assert len(store.near("h0.0", -1)) == 42
+    with pytest.raises(InputError, match="has no thing 'x'"):
+        store.near("x", 0.5)
+
+
+def test_near_finds_more_than_it_first_looks_for(tmp_path: Path) -> None:
+    store = filled(tmp_path, np.tile(VECTORS[:1], (300, 1)), per_file=300)
+    assert len(store.near("h0.7", 0.999)) == 299
+
+
+def test_memory_follows_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New rows are read alone; what was removed, replaced or moved by compaction is right too."""
+    read: list[int] = []
+    plain = held.Rows.extended
+    monkeypatch.setattr(
+        held.Rows, "extended", lambda self, rows, print_: (read.append(len(rows)), plain(self, rows, print_))[1]
+    )
+    store = filled(tmp_path, VECTORS[:400])
+    other = Store.open(tmp_path)
+    other.hold()
+    assert sum(read) == 400
+
+    def same() -> None:
+        for query in QUERIES[:5]:
+            assert other.recall(query, 20) == store.recall(query, 20)
+
+    same()
+    with store.write() as writer:
+        writer.put(things_of("new", 5), QUERIES[:5])
+        writer.put_files([file_of("new", "new")])
+    same()
+    assert sum(read) == 405
+    assert ids(other.recall(QUERIES[2], 1)) == ["new.2"]
+    with store.write() as writer:
+        writer.put(things_of("new", 2), QUERIES[5:7])
+        writer.remove_files([file_of(f"{number % 10}/{number}.x", "h").key for number in range(30)])
+    same()
+    assert sum(read) == 407
+    with store.write() as writer:
+        assert writer.optimize(force=True).removed == 120
+    same()
+    assert len(other.recall(QUERIES[0], 1000)) == 285
+
+
+def test_memory_has_a_limit(library: Store) -> None:
+    with pytest.raises(CapacityError, match=r"3,000 things take about [01] MB in memory, more than the allowed 0 MB"):
+        Store.open(library.folder).hold(max_bytes=1000)
+
+
+def test_threads_share_a_store(library: Store) -> None:
+    other = Store.open(library.folder)
+    other.hold()
+    queries = QUERIES[:5]
+    expected = [ids(library.recall(query, 5)) for query in queries]
+    wrong: list[int] = []
+
+    def ask(store: Store) -> None:
+        for number, query in enumerate(queries):
+            if ids(store.recall(query, 5)) != expected[number]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=ask, args=(store,)) for store in (library, other) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
