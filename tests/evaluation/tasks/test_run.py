@@ -263,6 +263,13 @@ def test_groups_of_queries() -> None:
     }
 
 
+def test_likeness_alone_has_no_groups() -> None:
+    pairs = tuple(replace(query, candidates=(number,)) for number, query in enumerate(small_task().queries))
+    done = run(small_task(measure="spearman", asked=pairs), Planned(orthogonal()))
+    assert by_query([done]) == []
+    assert "By language and split" not in tables(result_of(done))
+
+
 def test_language_groups() -> None:
     groups = [language_group(code) for code in ("en", "en-GB", "de", "zh_Hant", "el", "th", "xx", "")]
     assert groups == [

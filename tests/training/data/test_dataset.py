@@ -282,6 +282,11 @@ def test_a_folder_that_is_no_dataset(tmp_path: Path, raw: Callable[..., Path]) -
     with pytest.raises(InputError, match="is not a dataset"):
         Dataset.open(tmp_path / "none")
     folder = raw()
+    about = (folder / "dataset.json").read_text("utf-8")
+    (folder / "dataset.json").write_text(about[:-1], "utf-8")
+    with pytest.raises(InputError, match="dataset.json is not JSON"):
+        Dataset.open(folder)
+    (folder / "dataset.json").write_text(about, "utf-8")
     (folder / "corpus.parquet").write_bytes(b"not Parquet")
     with pytest.raises(InputError, match="has both corpus.jsonl and corpus.parquet"):
         Dataset.open(folder)

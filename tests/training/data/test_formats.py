@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anyseek.errors import ConfigError, InputError, RefusedError, SourceError
-from anyseek.items import Image, Item, Text, Video
+from anyseek.items import Image, Item, Page, Text, Video
 from anyseek.training.data import (
     FORMATS,
     TASKS,
@@ -166,6 +166,14 @@ def test_tevatron_teacher(tmp_path: Path) -> None:
     assert known(data) == {(None, "q"): ({good}, {bad}, {good: 9.5, bad: -3.0})}
 
 
+def test_tevatron_videos(tmp_path: Path, film: Path) -> None:
+    source = tmp_path / "set"
+    jsonl(source / "corpus.jsonl", [{"docid": "1", "video": str(film)}, {"docid": "2", "video": [str(film)] * 2}])
+    jsonl(source / "train.jsonl", [{"query_id": "q", "query_text": "?", "positive_document_ids": ["1", "2"]}])
+    data = brought("tevatron", source)
+    assert [said(data.document(key))[1:] for key in "12"] == [(film.read_bytes(),), (film.read_bytes(),) * 2]
+
+
 # VLM2Vec
 
 
@@ -315,6 +323,7 @@ CHAT = [{"role": "user", "content": "x"}]
         ("ms-swift", {"messages": CHAT, "positive_messages": [CHAT, CHAT], "label": 1}, "needs exactly one positive"),
         ("ms-swift", {"messages": CHAT, "positive_messages": [CHAT], "label": "x"}, "'label' must be a number"),
         ("ms-swift", {"messages": CHAT, "videos": ["red.png"], "positive_messages": [CHAT]}, "should be of kind video"),
+        ("ms-swift", {"messages": CHAT, "positive_messages": [CHAT], "label": True}, "'label' must be a number"),
         ("tevatron", {"query": "x"}, "'passages' must be a list of objects"),
         ("tevatron", {"query": "x", "passages": [{"text": "a"}], "scores": [1, 2]}, "2 numbers for 1 passages"),
         ("vlm2vec", {"qry": "<|image_1|>", "pos_text": "x"}, "there are 1 marks of pictures for 0"),
@@ -357,6 +366,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("[1]", encoding="utf-8")
     with pytest.raises(InputError, match="entry 1 must be an object"):
         bring("flagembedding", tmp_path / "bad.json")
+    (tmp_path / "bad.json").write_text('[{"query"', encoding="utf-8")
+    with pytest.raises(InputError, match="bad.json cannot be read as json"):
+        bring("flagembedding", tmp_path / "bad.json")
+    (tmp_path / "label.csv").write_text('a,b,label\nx,y,"[0.5"\n', encoding="utf-8")
+    with pytest.raises(InputError, match="label.csv:2: the label '.0.5' is no list of numbers"):
+        bring("sentence-transformers", tmp_path / "label.csv")
     (tmp_path / "bad.csv").write_text("a,b\nx,y,z\n", encoding="utf-8")
     with pytest.raises(InputError, match="bad.csv:2: has other columns than the header"):
         bring("sentence-transformers", tmp_path / "bad.csv")
@@ -377,6 +392,22 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (source / "qrels" / "train.tsv").write_text("q\t1\t1\nq\t2\t1\n", encoding="utf-8")
     with pytest.raises(InputError, match="train.tsv:2: has no column 'query-id'"):
         bring("beir", source)
+    source = beir(tmp_path / "set", "q\t1\t1\n")
+    for rows in ([("1", "one"), ("1", "another")], [("1", "one"), ("2", "two"), ("2", "one")]):
+        jsonl(source / "corpus.jsonl", [{"_id": key, "text": text} for key, text in rows])
+        with pytest.raises(InputError, match=f"document '{rows[-1][0]}' stands there twice, with different contents"):
+            bring("beir", source)
+    (source / "corpus.jsonl").unlink()
+    with pytest.raises(SourceError, match="cannot read .*corpus.jsonl"):
+        bring("beir", source)
+    source = jsonl(tmp_path / "empty" / "corpus.jsonl", [{"docid": "1"}]).parent
+    with pytest.raises(InputError, match="corpus.jsonl:1: has no text, image, video"):
+        bring("tevatron", source)
+
+
+def test_lines_of_json_under_the_name_of_a_list(tmp_path: Path) -> None:
+    rows = [{"query": "q", "pos": ["p"], "neg": []}, {"query": "r", "pos": ["o"], "neg": []}]
+    assert len(brought("flagembedding", jsonl(tmp_path / "a.json", rows))) == 2
 
 
 # Both ways
@@ -515,6 +546,14 @@ def test_what_cannot_be_exported(texts: Path, mixed: Path, tmp_path: Path) -> No
         export_dataset("ms-swift", tmp_path / "odd", tmp_path / "x.jsonl")
     with pytest.raises(InputError, match="some queries have negatives and others have none"):
         export_dataset("sentence-transformers", tmp_path / "odd", tmp_path / "x.jsonl")
+    with DatasetWriter(tmp_path / "paged", About(name="x")) as writer:
+        writer.document("d", Item((Page(b"%PDF-1.4"),)))
+        writer.query("q", "x")
+        writer.relevance("q", ["d"])
+    with pytest.raises(InputError, match="'d' has a Page, which ms-swift cannot read; render it first"):
+        export_dataset("ms-swift", tmp_path / "paged", tmp_path / "x.jsonl")
+    with pytest.raises(InputError, match="'d' has pages, or parts in an order"):
+        export_dataset("sentence-transformers", tmp_path / "paged", tmp_path / "x.jsonl")
     assert not list(tmp_path.glob("*x.jsonl*"))
 
 

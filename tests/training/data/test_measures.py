@@ -12,6 +12,8 @@ from anyseek.items import File, Image, Item, Page, Text, Video
 from anyseek.training.data import About, DatasetWriter, measure, write_sheet
 from anyseek.training.data.measures import Spread
 
+PAGE = Path(__file__).parents[3] / "samples" / "documents" / "d001.pdf"
+
 
 @pytest.fixture
 def counted(tmp_path: Path, form: Any, red: Path, blue: Path, film: Path) -> Path:
@@ -148,14 +150,17 @@ def test_a_medium_that_cannot_be_read_costs_its_own_place(tmp_path: Path, red: P
 
 
 def test_a_file_is_shown_as_what_it_is(tmp_path: Path, blue: Path, film: Path) -> None:
+    sources = {"text": b"plain & simple", "picture": blue, "film": film, "page": PAGE}
     with DatasetWriter(tmp_path / "mine", About(name="mine")) as writer:
-        for key, source in (("text", b"plain & simple"), ("picture", blue), ("film", film)):
+        for key, source in sources.items():
             writer.document(key, Item((File(source),)))
+        writer.document("frames", Item((Video([blue] * 5),)))
         writer.query("q", "x")
-        writer.relevance("q", ["text", "picture", "film"])
+        writer.relevance("q", [*sources, "frames"])
     seen = sheet(tmp_path / "mine", tmp_path / "out.html")
     assert "plain & simple" in seen.text
-    assert sum(tag == "img" for tag, _ in seen.tags) >= 3  # the picture, and frames of the film
+    # the picture, two frames of the film or three, the page, and three of the frames
+    assert 7 <= sum(tag == "img" for tag, _ in seen.tags) <= 8
     assert not [tag for tag, attributes in seen.tags if attributes.get("class") == "error"]
 
 

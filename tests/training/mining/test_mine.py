@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from anyseek.engine import Embedder
@@ -14,6 +15,7 @@ from anyseek.items import Image, Text
 from anyseek.model.hub import locate
 from anyseek.training.data import Dataset, DatasetWriter, WorldOptions, check, write_world
 from anyseek.training.mining import Bounds, Known, MineOptions, Preference, mine, model_print, shards
+from anyseek.training.mining.prints import rows_print
 from tests.training.mining.planted import Angles, Judge
 
 Make = Callable[..., Dataset]
@@ -176,6 +178,35 @@ def test_what_changed_is_encoded_anew_with_a_word(dataset: Make, tmp_path: Path)
     assert len(again.seen) == 9  # the documents, not the query
 
 
+def test_a_medium_that_changed_is_encoded_anew(dataset: Make, tmp_path: Path) -> None:
+    picture = tmp_path / "red.png"
+    PIL.Image.new("RGB", (8, 8)).save(picture)
+    data = dataset({"q": "0 q"}, {"p": {"image": str(picture), "text": "10"}, "n": "40"}, {"q": (["p"], [])})
+    (medium,) = data.folder.rglob("*.png")
+    first = rows_print(data, "corpus")
+    assert rows_print(data, "corpus") == first
+    PIL.Image.new("RGB", (9, 9)).save(medium)
+    assert rows_print(data, "corpus") != first
+    second, queries = rows_print(data, "corpus"), rows_print(data, "queries")
+    medium.unlink()
+    assert rows_print(data, "corpus") not in (first, second)
+    assert rows_print(data, "queries") == queries
+
+
+def test_rows_that_are_wrong_cost_themselves(dataset: Make, tmp_path: Path) -> None:
+    data = dataset({"q": "0 q"}, {"p": "10", "n": "40", "w": "50"}, {"q": (["p"], [])})
+    for name, old, new in (("corpus", '"text": "50"', '"txt": "50"'), ("relevance", '["p"]', '["p", "ghost"]')):
+        path = data.folder / f"{name}.jsonl"
+        path.write_text(path.read_text().replace(old, new))
+    report = run(Dataset.open(data.folder), tmp_path / "out")
+    assert [(one["table"], one["id"]) for one in report["bad"]] == [("corpus", "w"), ("relevance", "q")]
+    assert [one["reason"].partition(" 'txt'")[0] for one in report["bad"]] == [
+        "corpus.jsonl:3: row: unknown key",
+        "there is no document 'ghost'",
+    ]
+    assert judged(tmp_path / "out")["q"]["negatives"] == ("n",)
+
+
 def test_a_reranker_takes_out_what_it_judges_relevant(dataset: Make, tmp_path: Path) -> None:
     corpus = {"p": "10", "a": "20", "b": "25", "c": "30", "l": "35 long", "e": "50", "f": "70"}
     data = dataset({"q": "0 q"}, corpus, {"q": (["p"], [])})
@@ -207,6 +238,12 @@ def test_where_it_cannot_go(dataset: Make, tmp_path: Path) -> None:
         writer.relevance("q", [], [], {"d": 3})
     with pytest.raises(InputError, match="graded"):
         run(Dataset.open(tmp_path / "sts"), tmp_path / "new", model)
+    (tmp_path / "work").write_text("a file")
+    with pytest.raises(InputError, match="name another folder for work"):
+        run(data, tmp_path / "new", model)
+    for wrong in ({"top": 0}, {"pool": 0}):
+        with pytest.raises(ConfigError, match="top and pool must be 1 or more"):
+            MineOptions(work=tmp_path, **wrong)
 
 
 def test_the_print_of_a_model(tmp_path: Path) -> None:

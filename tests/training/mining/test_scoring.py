@@ -78,6 +78,16 @@ def test_bad_rows_cost_themselves(dataset: Make, tmp_path: Path) -> None:
     ]
 
 
+def test_of_two_rows_with_one_id_the_first_is_asked(dataset: Make, tmp_path: Path) -> None:
+    data = dataset({"q": "x"}, {"a": "apple", "b": "pear"}, {"q": (["a"], ["b"])})
+    corpus = data.folder / "corpus.jsonl"
+    corpus.write_text('{"id": "b", "txt": "pear"}\n' + corpus.read_text())
+    report = score(Dataset.open(data.folder), tmp_path / "out", Known(Judge(), {}), tmp_path / "work")
+    (bad,) = [one for one in report["bad"] if one["table"] == "pairs"]
+    assert bad["id"] == "q b" and bad["reason"].startswith("corpus.jsonl:1: row: unknown key 'txt'")
+    assert next(Dataset.open(tmp_path / "out").judged())["scores"] == {"a": -5.0}
+
+
 def test_the_engine_gives_the_numbers(dataset: Make, tmp_path: Path, reranker: Reranker) -> None:
     data = dataset({"q": "fruit"}, {"a": "apple", "b": "pear"}, {"q": (["a"], ["b"])}, instruction="Find it.")
     score(data, tmp_path / "out", Known(reranker, {}), tmp_path / "work")

@@ -132,11 +132,13 @@ class Collector:
         row = self.writer.row(Item.of(item))
         content = digest_of(row)
         name = self._contents.get((what, content))
+        if key is not None and self._foreign.get((what, key), name) != name:
+            raise InputError(f"{what} {key!r} stands there twice, with different contents")
         if name is None:
             name = key if key is not None else f"{what[0]}{self._count[what]}"
             self.writer.put(what, name, row)
             self._contents[what, content] = name
             self._count[what] += 1
-        if key is not None and self._foreign.setdefault((what, key), name) != name:
-            raise InputError(f"{what} {key!r} stands there twice, with different contents")
+        if key is not None:
+            self._foreign[what, key] = name
         return name
