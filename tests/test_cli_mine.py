@@ -51,6 +51,10 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return run
 
 
+def no_model(*_: Any, **__: Any) -> None:
+    raise AssertionError("no model is needed")
+
+
 def test_mine_prints_tables(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("mine", data, tmp_path / "out", "--positive-above", 0.5)
     assert result.exit_code == 0, result.output
@@ -64,7 +68,18 @@ def test_mine_prints_tables(run: Run, data: Path, tmp_path: Path) -> None:
     assert f"written to {tmp_path / 'out'}" in result.stderr
     row = next(Dataset.open(tmp_path / "out").judged())
     assert (row["positives"], row["negatives"]) == (("d20",), ("d40", "d60"))
-    assert run("mine", data, tmp_path / "out").exit_code == 3
+
+
+@pytest.mark.parametrize("command", ["mine", "score"])
+def test_a_taken_place_is_told_before_a_model_is_loaded(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").touch()
+    for kind in (anyseek.engine.Embedder, anyseek.engine.Reranker):
+        monkeypatch.setattr(kind, "load", no_model)
+    result = run(command, data, tmp_path / "out")
+    assert result.exit_code == 3 and "is there already; remove it" in result.stderr
 
 
 def test_mine_json_with_a_reranker(run: Run, data: Path, tmp_path: Path) -> None:
@@ -77,9 +92,6 @@ def test_mine_json_with_a_reranker(run: Run, data: Path, tmp_path: Path) -> None
 
 
 def test_dry_run_writes_nothing(run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_model(*_: Any, **__: Any) -> None:
-        raise AssertionError("a dry run loads no model")
-
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(anyseek.engine.Embedder, "load", no_model)

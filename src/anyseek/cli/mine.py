@@ -1,25 +1,24 @@
 """`anyseek mine`: a dataset with refined positives and hard negatives, from an embedder's own similarities."""
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from anyseek.cli.data import HERE, NEW
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_adapter_option
-from anyseek.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from anyseek.engine import Embedder, Reranker
     from anyseek.training.data import Dataset
-    from anyseek.training.mining import MineOptions, Shelf
+    from anyseek.training.mining import Known, MineOptions, Shelf
 
-__all__ = ["identity_of", "mine", "print_shelves", "work_of", "work_option"]
+__all__ = ["identity_of", "mine", "print_end", "print_shelves", "work_of", "work_option"]
 
-HERE = click.Path(path_type=Path, exists=True, file_okay=False)
-NEW = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
-DRAWN = ("positive", "negative", "random")
+LISTED = 10
+"""Rows that could not be used, of those that a report lists."""
 
 
 def _ranks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int | None]:
@@ -80,10 +79,7 @@ def mine(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: An
         print_shelves(data, out, _shelves(data, options, choice), as_json)
         return
     report = _run(data, out, choice, options, how["plot"])
-    if as_json:
-        print_json(report)
-    else:
-        _print(report, out)
+    print_json(report) if as_json else _print(report, out)
 
 
 def _options(dataset: Path, how: dict[str, Any]) -> "MineOptions":
@@ -112,27 +108,13 @@ def work_of(dataset: Path, work: Path | None) -> Path:
 def identity_of(choice: ModelChoice, name: str, kind: Any, adapter: Path | None) -> dict[str, Any]:
     """What results of a model with this adapter hang on, apart from the input."""
     from anyseek.model.hub import locate
-    from anyseek.training.mining import model_print
+    from anyseek.training.mining import adapter_print, model_print
 
     given = {key: getattr(choice, key) for key in ("dtype", "weights", "exif", "scale_16bit")}
     limits = {key: value for key, value in asdict(choice.limits).items() if value is not None}
     folder = locate(name, kind).resolve()
     identity = {"name": folder.name, "model": model_print(folder), **given, "limits": limits}
-    return identity | ({"adapter": _content(adapter)} if adapter else {})
-
-
-def _content(adapter: Path) -> str:
-    """What both files of an adapter hold; unlike a model they are small enough to be read."""
-    from anyseek.model.adapter import CONFIG, WEIGHTS
-
-    digest = hashlib.blake2b(digest_size=8)
-    for name in (CONFIG, WEIGHTS):
-        try:
-            with (adapter / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except FileNotFoundError:
-            raise CheckpointError(f"{adapter / name} is missing: is {adapter} the folder of an adapter?") from None
-    return digest.hexdigest()
+    return identity | ({"adapter": adapter_print(adapter)} if adapter else {})
 
 
 def _shelves(data: "Dataset", options: "MineOptions", choice: ModelChoice) -> "list[Shelf]":
@@ -150,6 +132,7 @@ def _shelves(data: "Dataset", options: "MineOptions", choice: ModelChoice) -> "l
 def print_shelves(data: "Dataset", out: Path, shelves: "list[Shelf]", as_json: bool) -> None:
     """What would be done, and what is there already."""
     from anyseek.cli.output import note, print_json, print_table
+    from anyseek.training.data.writer import is_taken
 
     items = {"queries": len(data.queries), "corpus": len(data.corpus), "pairs": len(data)}
     rows = [
@@ -157,39 +140,53 @@ def print_shelves(data: "Dataset", out: Path, shelves: "list[Shelf]", as_json: b
         | {"fingerprint": one.fingerprint, "news": one.news()}
         for one in shelves
     ]
-    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if as_json:
-        print_json({"shelves": rows, "out": str(out), "out_is_taken": taken})
+        print_json({"shelves": rows, "out": str(out), "out_is_taken": is_taken(out)})
         return
     columns = ("", ">items", ">there", ">fingerprint")
     print_table(columns, [tuple(str(row[key]) for key in ("what", "items", "there", "fingerprint")) for row in rows])
     for row in rows:
         note(str(row["news"]))
-    note(f"{out} is there already" if taken else f"would be written: {out}")
+    note(f"{out} is there already" if is_taken(out) else f"would be written: {out}")
 
 
 def _run(data: "Dataset", out: Path, choice: ModelChoice, options: "MineOptions", plot: Path | None) -> dict[str, Any]:
-    """Load the models, mine, and draw."""
+    """Mine, and draw; what can be refused is refused before the models are loaded."""
     from anyseek.cli.drawing import draw_histograms
     from anyseek.cli.output import note
     from anyseek.evaluation.tasks.plot import load_figure
-    from anyseek.training.mining import Known
+    from anyseek.training.mining import check_judged
     from anyseek.training.mining import mine as run
 
+    check_judged(data, out)
     if plot is not None:
         load_figure()
     choice.note_tiny([data.folder])
-    embedder = Known(choice.embedder(), identity_of(choice, choice.name, "embedding", choice.adapter))
-    reader = choice.reranker() if choice.reranker_name else None
-    known = None
-    if reader is not None and choice.reranker_name:
-        known = Known(reader, identity_of(choice, choice.reranker_name, "reranking", choice.reranker_adapter))
-    report = run(data, out, embedder, options, known, note)
+    embedder, reranker = _models(choice)
+    report = run(data, out, embedder, options, reranker, note)
     if plot is not None:
-        found = report["histograms"]
-        counts = {name: found[name] for name in DRAWN}
-        draw_histograms(found["edges"], counts, plot, across="cosine", mark=report["t_plus"])
+        edges, counts = _bins(report)
+        draw_histograms(edges, counts, plot, across="cosine", mark=report["t_plus"])
     return report
+
+
+def _models(choice: ModelChoice) -> "tuple[Known[Embedder], Known[Reranker] | None]":
+    """The embedder, and the reranker if one was named."""
+    from anyseek.training.mining import Known
+
+    embedder = Known(choice.embedder(), identity_of(choice, choice.name, "embedding", choice.adapter))
+    if not choice.reranker_name:
+        return embedder, None
+    reranker = choice.reranker()
+    assert reranker is not None, "one that is named is loaded or an error"
+    identity = identity_of(choice, choice.reranker_name, "reranking", choice.reranker_adapter)
+    return embedder, Known(reranker, identity)
+
+
+def _bins(report: dict[str, Any]) -> tuple[list[float], dict[str, list[int]]]:
+    """Edges of the histograms, and the counts between them by name."""
+    counts = dict(report["histograms"])
+    return counts.pop("edges"), counts
 
 
 def _print(report: dict[str, Any], out: Path) -> None:
@@ -198,12 +195,19 @@ def _print(report: dict[str, Any], out: Path) -> None:
 
     rows = [(name.replace("_", " "), f"{count:,}") for name, count in report["counts"].items()]
     print_table(("", ">count"), rows, title=f"t+ {report['t_plus']}, delta- {report['delta_minus']}")
-    found = report["histograms"]
-    bins = list(zip(found["edges"], *(found[name] for name in DRAWN)))
-    lines = [(f"{edge:.2f}", *(f"{count:,}" for count in counts)) for edge, *counts in bins if any(counts)]
-    print_table((">cosine from", *(f">{name}" for name in DRAWN)), lines)
+    edges, counts = _bins(report)
+    bins = [(edge, *counted) for edge, *counted in zip(edges, *counts.values()) if any(counted)]
+    lines = [(f"{edge:.2f}", *(f"{count:,}" for count in counted)) for edge, *counted in bins]
+    print_table((">cosine from", *(f">{name}" for name in counts)), lines)
     for reason, count in report["reasons"].items():
         note(f"{count:,} queries left out: {reason}")
-    for bad in report["bad"][:10]:
+    print_end(report, out, "mining.json")
+
+
+def print_end(report: dict[str, Any], out: Path, name: str) -> None:
+    """What could not be used, the first of it, and where the rest is told."""
+    from anyseek.cli.output import note
+
+    for bad in report["bad"][:LISTED]:
         note(f"{bad['table']} {bad['id']}: {bad['reason']}")
-    note(f"written to {out}; the report is {out / 'mining.json'}")
+    note(f"written to {out}; the report is {out / name}")

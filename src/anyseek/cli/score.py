@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from anyseek.cli.mine import HERE, NEW, identity_of, print_shelves, work_of, work_option
+from anyseek.cli.data import HERE, NEW
+from anyseek.cli.mine import identity_of, print_end, print_shelves, work_of, work_option
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options
 
 __all__ = ["score"]
@@ -29,7 +30,7 @@ def score(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: A
     """
     from anyseek.cli.output import note, print_json, print_table, shows_progress
     from anyseek.training.data import Dataset
-    from anyseek.training.mining import Known, Shelves
+    from anyseek.training.mining import Known, Shelves, check_judged
     from anyseek.training.mining import score as run
 
     data, work = Dataset.open(dataset), work_of(dataset, how["work"])
@@ -38,15 +39,13 @@ def score(dataset: Path, out: Path, choice: ModelChoice, as_json: bool, **how: A
     if how["dry_run"]:
         print_shelves(data, out, [Shelves.of(data, work).pairs(identity)], as_json)
         return
+    check_judged(data, out)
     choice.note_tiny([data.folder])
     reranker = replace(choice, rerank=True, reranker_name=name, reranker_adapter=choice.adapter).reranker()
-    if reranker is None:  # rerank=True raises instead
-        raise AssertionError
+    assert reranker is not None, "one that is named is loaded or an error"
     report = run(data, out, Known(reranker, identity), work, note, shows_progress())
     if as_json:
         print_json(report)
         return
     print_table(("", ">count"), [(key, f"{count:,}") for key, count in report["counts"].items()])
-    for bad in report["bad"][:10]:
-        note(f"{bad['table']} {bad['id']}: {bad['reason']}")
-    note(f"written to {out}; the report is {out / 'scoring.json'}")
+    print_end(report, out, "scoring.json")

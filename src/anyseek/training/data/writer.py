@@ -15,7 +15,7 @@ from anyseek.training.data.rows import check_id, relevance_of, row_of
 from anyseek.training.data.store import MediaStore
 from anyseek.training.data.tables import GROUP, parquet
 
-__all__ = ["DatasetWriter", "Form", "What", "check_new"]
+__all__ = ["DatasetWriter", "Form", "What", "check_new", "is_taken"]
 
 Form = Literal["jsonl", "parquet"]
 What = Literal["query", "document"]
@@ -148,9 +148,14 @@ class DatasetWriter:
         self.draft.replace(self.folder)
 
 
+def is_taken(folder: Path) -> bool:
+    """Whether no dataset can be written there: something is, and it is not an empty folder."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
 def check_new(folder: Path) -> None:
-    """Raise InputError where no dataset can be written: something is there, and is not an empty folder."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    """Raise InputError where a folder is taken."""
+    if is_taken(folder):
         raise InputError(f"{folder} is there already; remove it, or write to another folder")
 
 

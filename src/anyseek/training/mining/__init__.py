@@ -9,12 +9,13 @@ memory.
 """
 
 from anyseek.training.mining.miner import MineOptions
-from anyseek.training.mining.prints import Known, model_print
+from anyseek.training.mining.prints import Known, adapter_print, model_print
 from anyseek.training.mining.report import REPORT, SUSPECTS
 from anyseek.training.mining.rule import Bounds, Hit, Preference, Refined, prefer, refine
 from anyseek.training.mining.run import mine
 from anyseek.training.mining.scoring import SCORING, score
 from anyseek.training.mining.shards import Shelf, Shelves
+from anyseek.training.mining.walking import check_judged
 
 __all__ = [
     "REPORT",
@@ -28,6 +29,8 @@ __all__ = [
     "Refined",
     "Shelf",
     "Shelves",
+    "adapter_print",
+    "check_judged",
     "mine",
     "model_print",
     "prefer",

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from anyseek.errors import InputError
+from anyseek.errors import CheckpointError, InputError
+from anyseek.model.adapter import CONFIG, WEIGHTS
 from anyseek.training.data import Dataset
 from anyseek.training.data.dataset import Side
 from anyseek.training.data.rows import digest_of, media_of, row_of
 from anyseek.training.data.store import file_hash
 from anyseek.training.mining.reading import read_item
 
-__all__ = ["Contents", "Known", "model_print", "rows_print"]
+__all__ = ["Contents", "Known", "adapter_print", "model_print", "rows_print"]
 
 WHOLE = 1 << 20
 """Bytes of a file of a model that is hashed; larger ones are known by size and time."""
@@ -42,6 +43,22 @@ def model_print(folder: Path) -> str:
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         small = path.stat().st_size <= WHOLE
         digest.update(f"{path.name}\0{_content(path) if small else _state(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def adapter_print(folder: Path) -> str:
+    """What an adapter is known by: both of its files, which unlike a model are small enough to be read.
+
+    Raises:
+        CheckpointError: one of them is missing.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for name in (CONFIG, WEIGHTS):
+        try:
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder / name} is missing: is {folder} the folder of an adapter?") from None
     return digest.hexdigest()
 
 
