@@ -23,6 +23,7 @@ from anyseek.cli.plan import plan
 from anyseek.cli.rerank import rerank
 from anyseek.cli.score import score
 from anyseek.cli.search import search
+from anyseek.cli.serve import serve
 from anyseek.cli.train import train
 
 __all__ = ["EXIT_CODES", "exit_code", "main"]
@@ -83,3 +84,4 @@ def main() -> None:
 for _command in (search, embed, rerank, plan, demo, doctor, bench, train, evaluate, merge, models, data, mine, score):
     main.add_command(_command)
 main.add_command(index)
+main.add_command(serve)

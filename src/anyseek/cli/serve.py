@@ -1,0 +1,200 @@
+"""`anyseek serve`: the HTTP server, and the keys that open it."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
+from anyseek.errors import DependencyError
+
+if TYPE_CHECKING:
+    from anyseek.model.hub import Kind
+    from anyseek.server import Models
+
+__all__ = ["serve"]
+
+INSTALL = "the server needs further packages; install them with: pip install 'anyseek[serve]'"
+ROLES = ("read", "write", "admin")
+BOUNDS = {
+    "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
+    "max_items": ("items", 1, "Most inputs or documents of one request."),
+    "max_request_tokens": ("request_tokens", 1, "Most tokens of one request."),
+    "max_queue_tokens": ("queue_tokens", 1, "Most tokens that wait; more are refused with 503."),
+    "concurrency": ("concurrency", 1, "Most requests of one key at a time; more are refused with 429."),
+    "timeout": ("request_seconds", 1, "Most seconds from a body to its answer."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedChoice(ModelChoice):
+    """Models for requests of strangers: no paths, smaller limits, and special tokens in their text are text.
+
+    Attributes:
+        urls: fetch public http(s) addresses.
+        aliases: further names in requests.
+    """
+
+    urls: bool = False
+    aliases: tuple[str, ...] = ()
+
+    def models(self) -> "Models":
+        """Load them."""
+        from anyseek.server import Models
+
+        embedder, reranker = self.pair()
+        names: dict[Kind, tuple[str, ...]] = {"embedding": self._names(self.name, "embedding")}
+        if reranker is not None:
+            names["reranking"] = self._names(self.reranker_name or self.name, "reranking")
+        return Models(embedder=embedder, reranker=reranker, names=names)
+
+    def _options(self, *given: Any) -> dict[str, Any]:
+        """Keyword arguments of `load`."""
+        from anyseek.media import MediaOptions
+
+        kept = MediaOptions.served()
+        media = replace(kept, urls=self.urls, exif_orientation=self.exif, scale_16bit=self.scale_16bit)
+        return ModelChoice._options(self, *given) | {"media": media, "parse_special": False}
+
+    def _names(self, name: str, kind: "Kind") -> tuple[str, ...]:
+        """What requests may call a model; its own name first, and never a path."""
+        from anyseek.model.hub import TINY, released
+
+        model = released(name, kind)
+        if name == "tiny" or model:
+            own = [model.hub_id if model else TINY[kind], name]
+        else:
+            own = [Path(name).name if Path(name).expanduser().is_dir() else name]
+        return tuple(dict.fromkeys((*own, *self.aliases)))
+
+
+def default_keys() -> Path:
+    """Where keys are kept unless told otherwise: the platform's folder for settings."""
+    return Path(click.get_app_dir("anyseek")) / "keys.json"
+
+
+def _bounds(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each of `BOUNDS`, and give the command what was set, by field of `Bounds`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **values: Any) -> Any:
+        taken = {field: (values.pop(name), factor) for name, (field, factor, _) in BOUNDS.items()}
+        bounds = {field: value * factor for field, (value, factor) in taken.items() if value is not None}
+        return function(*args, bounds=bounds, **values)
+
+    command: Callable[..., Any] = call
+    for name, (_, _, text) in reversed(BOUNDS.items()):
+        option = click.option("--" + name.replace("_", "-"), type=click.IntRange(min=1), default=None, help=text)
+        command = option(command)
+    return command
+
+
+def keys_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--keys`."""
+    text = "File of keys; the default is keys.json in the folder for settings, once it is there."
+    return click.option("--keys", type=click.Path(path_type=Path, dir_okay=False), default=None, help=text)(function)
+
+
+@click.group(invoke_without_command=True, short_help="Serve vectors and relevance over HTTP.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
+@keys_option
+@click.option("--no-keys", is_flag=True, help="Let everybody on this machine in, although there are keys.")
+@click.option("--origin", "origins", multiple=True, help="Web page that browsers may let ask: https://example.org")
+@click.option("--allow-host", "hosts", multiple=True, help="Further name by which this server may be called.")
+@click.option("--alias", "aliases", multiple=True, help="Further name of the models in requests.")
+@click.option("--audit", type=click.Path(path_type=Path, dir_okay=False), help="File for a line of JSON per request.")
+@click.option("--urls", is_flag=True, help="Fetch http(s) addresses in requests, public ones only.")
+@_bounds
+@reranker_options
+@model_options
+@debug_option
+@click.pass_context
+def serve(context: click.Context, /, choice: ModelChoice, **how: Any) -> None:
+    """Serve /v1/embeddings, /v2/embed, /v1/rerank, /v2/rerank and more (docs/serving.md)."""
+    if context.invoked_subcommand is None:
+        _serve(choice, **how)
+
+
+def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no_keys: bool, **how: Any) -> None:
+    """Serve until a signal."""
+    if keys is not None and no_keys:
+        raise click.UsageError("give --keys or --no-keys, not both")
+    try:
+        from anyseek.server import Bounds, ServerOptions
+        from anyseek.server import serve as run
+    except ImportError as error:
+        raise DependencyError(INSTALL) from error
+    if keys is None and not no_keys and default_keys().exists():
+        keys = default_keys()
+    plain = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    served = ServedChoice(**plain, urls=how.pop("urls"), aliases=how.pop("aliases"))
+    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, **how)
+    who = f"keys of {keys}" if keys else "everybody on this machine"
+    run(served.models, options, lambda address: click.echo(f"listening on {address} for {who}", err=True))
+
+
+@serve.group("keys")
+def keys_group() -> None:
+    """Make, list and remove the keys that open the server; only their hashes are kept."""
+
+
+@keys_group.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="read", show_default=True, help="What the key may do.")
+@keys_option
+@json_option
+@debug_option
+def add(name: str, role: Any, keys: Path | None, as_json: bool) -> None:
+    """Make a key for NAME and print it; it cannot be shown again.
+
+    read may ask for vectors and relevance, write may change libraries, admin may read /metrics.
+    """
+    from anyseek.cli.output import note, print_json
+
+    path = keys or default_keys()
+    secret = _keys().add_key(path, name, role)
+    if as_json:
+        print_json({"name": name, "role": role, "key": secret, "file": str(path)})
+        return
+    click.echo(secret)
+    note(f"kept as a hash in {path}; the key itself cannot be shown again")
+
+
+@keys_group.command("list")
+@keys_option
+@json_option
+@debug_option
+def list_keys(keys: Path | None, as_json: bool) -> None:
+    """Names, roles and days of the keys."""
+    import time
+
+    from anyseek.cli.output import print_json, print_table
+
+    found = _keys().read_keys(keys or default_keys())
+    if as_json:
+        print_json([{"name": key.name, "role": key.role, "created": key.created} for key in found])
+        return
+    rows = [(key.name, key.role, time.strftime("%Y-%m-%d", time.gmtime(key.created))) for key in found]
+    print_table(("name", "role", "since"), rows)
+
+
+@keys_group.command("remove")
+@click.argument("name")
+@keys_option
+@debug_option
+def remove(name: str, keys: Path | None) -> None:
+    """Take NAME's key away; a running server refuses it from the next request on."""
+    _keys().remove_key(keys or default_keys(), name)
+
+
+def _keys() -> Any:
+    """The module of keys."""
+    try:
+        import anyseek.server.keys
+    except ImportError as error:
+        raise DependencyError(INSTALL) from error
+    return anyseek.server.keys

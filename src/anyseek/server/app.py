@@ -1,0 +1,119 @@
+"""The application: endpoints, their errors, the document that describes them, and the door before all of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+import anyseek
+from anyseek.errors import AnyseekError
+from anyseek.server import about, embeddings, reranking
+from anyseek.server.door import Door, Roles
+from anyseek.server.engine import Engine
+from anyseek.server.faults import Fault, handled
+from anyseek.server.metrics import Metrics
+from anyseek.server.options import ServerOptions
+from anyseek.server.service import Service
+
+__all__ = ["App"]
+
+OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in ("/health", "/ready")}
+ROLES: Roles = {**OPEN_TO_ALL, ("GET", "/metrics"): "admin"}
+METHODS = ("GET", "POST", "DELETE")
+DAY = 86_400
+
+
+class App:
+    """Everything between a connection and the engine.
+
+    Attributes:
+        engine: which the application starts and closes.
+        door: which counts who is inside.
+        api: the endpoints alone.
+        asgi: what a web server calls.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: ServerOptions,
+        metrics: Metrics,
+        *,
+        more: Sequence[APIRouter] = (),
+        roles: Roles | None = None,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            engine: not started yet.
+            options: how the server runs.
+            metrics: that the engine counts in.
+            more: further endpoints, such as those of a library.
+            roles: that those need, where it is not `read`.
+
+        Raises:
+            ConfigError: the file of keys is missing or damaged.
+            OSError: the audit log cannot be written.
+        """
+        self.engine = engine
+        service = Service(engine, options)
+        self.api = FastAPI(
+            title="anyseek",
+            version=anyseek.__version__,
+            description="Vectors and relevance of text, pictures, pages and videos.",
+            docs_url=None,  # its page loads scripts from elsewhere
+            redoc_url=None,
+            lifespan=self._life,
+        )
+        routers = (embeddings.routes(service), reranking.routes(service), about.routes(service, metrics), *more)
+        for router in routers:
+            self.api.include_router(router)
+        for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):
+            self.api.add_exception_handler(kind, handled)
+        self.api.openapi = self._document  # type: ignore[method-assign]
+        self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics)
+        self.door.addresses = frozenset(str(getattr(route, "path", "")) for one in routers for route in one.routes)
+        self.asgi: ASGIApp = self.door
+        if options.origins:
+            self.asgi = CORSMiddleware(
+                self.door,
+                allow_origins=options.origins,
+                allow_methods=METHODS,
+                allow_headers=("Authorization", "Content-Type"),
+                expose_headers=("Retry-After", "X-Request-Id"),
+                max_age=DAY,
+            )
+
+    @asynccontextmanager
+    async def _life(self, _: FastAPI) -> AsyncIterator[None]:
+        """The engine lives as long as the application."""
+        self.engine.start()
+        yield
+        await asyncio.to_thread(self.engine.close)
+
+    def drain(self) -> None:
+        """Refuse new requests from now on; those inside are finished."""
+        self.door.is_draining = self.engine.is_closing = True
+
+    def _document(self) -> dict[str, Any]:
+        """The OpenAPI document. The framework's own 422 is left out: what it stands for is a 400 here."""
+        document = FastAPI.openapi(self.api)
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        scheme = {"type": "http", "scheme": "bearer", "description": "Needed where the server has keys."}
+        document["components"]["securitySchemes"] = {"key": scheme}
+        if self.door.keys is not None:
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
+                    if self.door.roles.get((method.upper(), path), "read") is not None:
+                        operation["security"] = [{"key": []}]
+        return document

@@ -1,0 +1,259 @@
+"""The door: who comes in, with how much, for how long. It stands before the framework: nobody else's body is read.
+
+A browser that was led here by another page carries its Origin, and its Host when a name was bent to this address:
+both are judged, so that a page cannot use a server that listens on its reader's own machine.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from anyseek.server.audit import Audit, Entry
+from anyseek.server.faults import Fault, answer_to
+from anyseek.server.keys import Key, Keys, Role
+from anyseek.server.metrics import Metrics
+from anyseek.server.options import ServerOptions
+
+__all__ = ["Door", "Roles", "entry_of"]
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+ENTRY = "anyseek.entry"
+LEFT = 499
+WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+
+Roles = dict[tuple[str, str], Role | None]
+"""(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`."""
+
+
+def entry_of(scope: Scope) -> Entry:
+    """What the audit log will say of a request, for its endpoint to fill in."""
+    entry: Entry = scope[ENTRY]
+    return entry
+
+
+class Door:
+    """Lets requests in, one by one, and writes down what became of them."""
+
+    def __init__(self, app: ASGIApp, options: ServerOptions, roles: Roles, metrics: Metrics) -> None:
+        """Stand before `app`.
+
+        Raises:
+            ConfigError: the file of keys is missing or damaged.
+            OSError: the audit log cannot be written.
+        """
+        self.app = app
+        self.options = options
+        self.keys = Keys(options.keys) if options.keys else None
+        self.roles = roles
+        self.metrics = metrics
+        self.addresses: frozenset[str] = frozenset()
+        self.is_draining = False
+        self.inside = 0
+        self._audit = Audit(options.audit)
+        self._active: Counter[str | None] = Counter()
+        self._bytes = 0
+        metrics.inside.set_function(lambda: self.inside)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        entry, begun = Entry(secrets.token_hex(8)), time.perf_counter()
+        scope[ENTRY] = entry
+        answer = _noting(send, entry)
+        try:
+            async with self._admitted(scope, entry):
+                await self._answered(scope, receive, answer)
+        except _LeftError:
+            entry.status = LEFT
+        except asyncio.CancelledError:  # a shutdown that waits no longer
+            if not entry.status:
+                await answer_to(_closing())(scope, receive, answer)
+        except Exception as error:
+            # The framework raises again what it has answered.
+            if not entry.status:
+                await answer_to(error)(scope, receive, answer)
+        finally:
+            entry.endpoint = f"{scope['method']} {self._documented(scope)}"
+            entry.seconds = time.perf_counter() - begun
+            self._audit.write(entry)
+            self.metrics.request(entry.endpoint, entry.status, entry.seconds, items=entry.items, tokens=entry.tokens)
+
+    def _documented(self, scope: Scope) -> str:
+        """The address as documented; what nobody documented is not repeated."""
+        path: str = scope["path"]
+        return path if path in self.addresses else str(getattr(scope.get("route"), "path", "other"))
+
+    @asynccontextmanager
+    async def _admitted(self, scope: Scope, entry: Entry) -> AsyncIterator[None]:
+        """A place inside, for those who may have one.
+
+        Raises:
+            Fault: 401, 403, 429 or 503.
+        """
+        headers = Headers(scope=scope)
+        self._judge_page(headers)
+        role = self.roles.get((scope["method"], scope["path"]), "read")
+        if role is None:
+            yield
+            return
+        key = self._judge_key(headers, role)
+        entry.key = key.name if key else None
+        if self.is_draining:
+            raise _closing()
+        bounds = self.options.bounds
+        if self._active[entry.key] >= bounds.concurrency:
+            text = f"more than {bounds.concurrency} requests at a time; wait for answers before you ask again"
+            raise Fault(429, text, "too_many_requests", retry_after=1)
+        if self.inside >= bounds.requests:
+            raise Fault(503, "the server is full", "server_full", retry_after=2)
+        self._active[entry.key] += 1
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self._active[entry.key] -= 1
+            if not self._active[entry.key]:
+                del self._active[entry.key]
+
+    def _judge_page(self, headers: Headers) -> None:
+        """Raise Fault for a page that was not named, and for a name that is not this server's."""
+        origin, host = headers.get("origin"), headers.get("host", "")
+        own = bool(host) and origin in (f"http://{host}", f"https://{host}")
+        if origin is not None and origin not in self.options.origins and not own:
+            raise Fault(403, "this page may not ask here; name it with --origin", "origin_not_allowed")
+        if self.keys is None and _name(host) not in (*LOCAL, self.options.host, *self.options.hosts):
+            raise Fault(403, "this server is not called so; name it with --allow-host", "host_not_allowed")
+
+    def _judge_key(self, headers: Headers, role: Role) -> Key | None:
+        """The key of a request, where keys are needed.
+
+        Raises:
+            Fault: no key or an unknown one, or one that may not do this.
+        """
+        if self.keys is None:
+            return None
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        key = self.keys.find(secret.strip())
+        if scheme.lower() != "bearer" or key is None:
+            raise Fault(401, "a valid key is needed, as 'Authorization: Bearer KEY'", "invalid_api_key")
+        if not key.may(role):
+            raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
+        return key
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, then let the application answer; a client that leaves ends the work for it."""
+        body = bytearray()
+        try:
+            await self._read(scope, receive, body)
+            task = asyncio.ensure_future(self.app(scope, _once(bytes(body)), send))
+            gone = asyncio.ensure_future(_left(receive))
+            try:
+                seconds = self.options.bounds.request_seconds
+                await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if not task.done():
+                    task.cancel()
+                    await asyncio.wait({task})
+                    raise _LeftError if gone.done() else Fault(504, f"not computed in {seconds:g} s", "timeout")
+                task.result()
+            finally:
+                task.cancel()
+                gone.cancel()
+        finally:
+            self._bytes -= len(body)
+
+    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
+        """Read the body, which is counted while it comes, and until the answer.
+
+        Raises:
+            Fault: 408, 413 or 503.
+        """
+        bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
+        most = bounds.body_bytes if scope["method"] in WITH_BODY else 0
+        if declared.isdigit() and int(declared) > most:
+            raise _too_large(most)
+        try:
+            async with asyncio.timeout(bounds.body_seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _LeftError
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
+                    if len(body) + len(chunk) > most:
+                        raise _too_large(most)
+                    if self._bytes + len(chunk) > bounds.bodies_bytes:
+                        raise Fault(503, "too much is being sent by all together", "server_full", retry_after=2)
+                    self._bytes += len(chunk)
+                    body += chunk
+        except TimeoutError:
+            raise Fault(408, f"the body took more than {bounds.body_seconds:g} s", "body_timeout") from None
+
+
+class _LeftError(Exception):
+    """The client has left."""
+
+
+def _closing() -> Fault:
+    """The answer of a server that is about to end."""
+    return Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
+
+
+def _too_large(most: int) -> Fault:
+    """The answer to a body that is too large."""
+    return Fault(413, f"the body has more than {most:,} bytes; send several requests", "body_too_large")
+
+
+def _name(host: str) -> str | None:
+    """The name in a Host header, lower case; None when there is none."""
+    if not host or set(host) & set("/\\@?# "):
+        return None
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _once(body: bytes) -> Receive:
+    """The body in one piece; after it nothing comes until the request is over."""
+    given = False
+
+    async def receive() -> Message:
+        nonlocal given
+        if given:
+            await asyncio.Event().wait()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _noting(send: Send, entry: Entry) -> Send:
+    """Send, and keep the status; every answer gets the headers that all of them have."""
+
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            entry.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = entry.id
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Cache-Control"] = "no-store"
+        await send(message)
+
+    return noting

@@ -1,0 +1,239 @@
+"""Vectors: `/v1/embeddings` as OpenAI has it, `/v2/embed` as Cohere has it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict, Field
+
+from anyseek import vectors
+from anyseek.engine import Embedder
+from anyseek.engine.embedder import QUERY_INSTRUCTION
+from anyseek.items import Image, Item, Limits
+from anyseek.server.answers import Raw, coded, numbers, written
+from anyseek.server.faults import Fault, documented
+from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
+from anyseek.server.parts import Source, Strict, absent, one_of
+from anyseek.server.planning import Planned
+from anyseek.server.service import Service
+
+__all__ = ["meta", "routes"]
+
+STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
+Whole = Literal["float", "int8", "uint8", "binary", "ubinary"]
+Name = Field(
+    None, max_length=256, description="Which model; /v1/models lists them. Without it, the one that is served."
+)
+
+
+class EmbeddingsRequest(Strict):
+    """Inputs to embed. Either `input` or `messages`."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("input", "messages"))
+
+    model: str | None = Name
+    input: Inputs = absent(description="One input, or a list of inputs, or messages.")
+    messages: Messages = absent(description="One input as chat messages, or a list of such.")
+    instruction: str | None = Field(None, description="What the vectors are for; for inputs without their own.")
+    encoding_format: Literal["float", "base64"] = Field(
+        "float", description="base64 is of little-endian float32, and for output_dtype float only."
+    )
+    dimensions: int | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    output_dtype: Whole = Field("float", description="How numbers are stored; others than float are always lists.")
+    truncate: Literal["NONE", "END"] = Field(
+        "NONE", description="What to do with an input that is too long: an error, or cut its text from its end."
+    )
+    user: str | None = Field(None, description="Accepted, without effect.")
+    add_generation_prompt: bool | None = Field(None, description="Accepted: the prompt always opens the answer.")
+    add_special_tokens: bool | None = Field(None, description="Accepted: the prompt is always the model's own.")
+    continue_final_message: bool | None = Field(None, description="Accepted: the prompt always opens the answer.")
+
+
+class Embedding(Strict):
+    """One vector."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(Strict):
+    """Tokens of the prompts."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(Strict):
+    """Vectors, in the order of the inputs."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class EmbedRequest(Strict):
+    """Inputs to embed, as Cohere has them: one of `texts`, `images` and `inputs`."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("texts", "images", "inputs"))
+
+    model: str | None = Name
+    input_type: Literal["search_document", "search_query", "classification", "clustering", "image"] | None = Field(
+        None, description="search_query gets the instruction for queries, all others the model's default."
+    )
+    texts: list[str] = absent(min_length=1)
+    images: list[Source] = absent(min_length=1)
+    inputs: list[Content] = absent(min_length=1)
+    instruction: str | None = Field(None, description="In place of that of input_type.")
+    output_dimension: int | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    embedding_types: list[Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]] = Field(
+        default=["float"], min_length=1, max_length=6
+    )
+    truncate: Literal["NONE", "END"] = Field("END", description="START is not known here.")
+    max_tokens: int | None = Field(None, ge=1, description="Most tokens of a prompt, the template's included.")
+    priority: int | None = Field(None, ge=0, le=999, description="Accepted: requests get equal shares.")
+
+
+class Embeddings(Strict):
+    """Vectors by type."""
+
+    float_: list[list[float]] | None = Field(None, alias="float")
+    int8: list[list[int]] | None = None
+    uint8: list[list[int]] | None = None
+    binary: list[list[int]] | None = None
+    ubinary: list[list[int]] | None = None
+    base64: list[str] | None = None
+
+
+class EmbedAnswer(Strict):
+    """Vectors by type, in the order of the inputs."""
+
+    id: str
+    response_type: Literal["embeddings_by_type"]
+    embeddings: Embeddings
+    texts: list[str] | None = None
+    meta: dict[str, Any]
+
+
+def routes(service: Service) -> APIRouter:
+    """The endpoints."""
+    router = APIRouter(tags=["embeddings"])
+
+    @router.post("/v1/embeddings", response_model=EmbeddingsAnswer, responses=STATUSES)
+    async def create_embeddings(request: Request, body: EmbeddingsRequest) -> Response:
+        """Vectors of texts, pictures, pages, videos and mixes of them, as OpenAI answers."""
+        models = service.model("embedding", body.model)
+        assert models.embedder is not None
+        dim = _checked_dim(models.embedder, body.dimensions, "dimensions")
+        inputs = _inputs(body)
+        states, rows = await service.embed(request, inputs, whole=body.truncate == "NONE")
+        found = _finished(models.embedder, states.numpy(), dim, body.output_dtype)
+        in_base64 = body.encoding_format == "base64" and body.output_dtype == "float"
+        tokens = sum(row.tokens for row in rows)
+
+        def answer() -> dict[str, Any]:
+            vectors = (coded if in_base64 else numbers)(found)
+            data = [{"object": "embedding", "index": row, "embedding": one} for row, one in enumerate(vectors)]
+            usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+            return {"object": "list", "data": data, "model": models.names["embedding"][0], "usage": usage}
+
+        return await written(answer, found.size)
+
+    @router.post("/v2/embed", response_model=EmbedAnswer, responses=STATUSES)
+    async def embed(request: Request, body: EmbedRequest) -> Response:
+        """Vectors by type, as Cohere answers."""
+        models = service.model("embedding", body.model)
+        embedder = models.embedder
+        assert embedder is not None
+        dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
+        inputs = _cohere_inputs(body)
+        states, rows = await service.embed(request, inputs, whole=body.truncate == "NONE")
+        kinds = list(dict.fromkeys(body.embedding_types))
+
+        def answer() -> dict[str, Any]:
+            by_type = {kind: _by_type(embedder, states.numpy(), dim, kind) for kind in kinds}
+            told = {"texts": body.texts} if body.texts is not None else {}
+            return {
+                "id": str(uuid.uuid4()),
+                "response_type": "embeddings_by_type",
+                "embeddings": by_type,
+                **told,
+                "meta": meta(rows),
+            }
+
+        return await written(answer, states.numel() * len(kinds))
+
+    return router
+
+
+def _inputs(body: EmbeddingsRequest) -> list[Given]:
+    """The inputs of a request.
+
+    Raises:
+        Fault: 400 for none, or for both ways at once.
+    """
+    if (body.input is None) == (body.messages is None):
+        raise Fault(400, "give either input or messages", "invalid_request", param="input")
+    if body.messages is not None:
+        return listed(body.messages, "messages", body.instruction)
+    return listed(body.input, "input", body.instruction)
+
+
+def _cohere_inputs(body: EmbedRequest) -> list[Given]:
+    """The inputs of a request.
+
+    Raises:
+        Fault: 400 for none, or for several ways at once.
+    """
+    ways = [name for name in ("texts", "images", "inputs") if getattr(body, name) is not None]
+    if len(ways) != 1:
+        raise Fault(400, "give one of texts, images and inputs", "invalid_request", param=(ways or ["texts"])[0])
+    asked = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
+    if ways == ["images"]:
+        places = [f"images[{row}]" for row in range(len(body.images))]
+        pairs = zip(body.images, places, strict=True)
+        inputs = [Given(Item((Image(source),), asked), place, (place,)) for source, place in pairs]
+    else:
+        inputs = [given(one, f"{ways[0]}[{row}]", asked) for row, one in enumerate(getattr(body, ways[0]))]
+    limits = Limits(max_tokens=body.max_tokens)
+    return [replace(one, item=replace(one.item, limits=limits)) for one in inputs]
+
+
+def _checked_dim(embedder: Embedder, dim: int | None, name: str) -> int | None:
+    """A width that the model has.
+
+    Raises:
+        Fault: 400.
+    """
+    if dim is not None and dim > embedder.dim:
+        raise Fault(400, f"{name} must be between 1 and {embedder.dim} (got {dim})", "invalid_request", param=name)
+    return dim
+
+
+def _finished(embedder: Embedder, states: np.ndarray, dim: int | None, kind: Whole) -> np.ndarray:
+    """Vectors as `Embedder.encode` finishes them."""
+    return vectors.finish(
+        states,
+        truncate_dim=dim,
+        normalize_embeddings=True,
+        precision="float32" if kind == "float" else kind,
+        step=embedder.steps.get("int8"),
+    )
+
+
+def _by_type(embedder: Embedder, states: np.ndarray, dim: int | None, kind: Whole | Literal["base64"]) -> list[Raw]:
+    """Vectors in one of Cohere's types."""
+    if kind == "base64":
+        return coded(_finished(embedder, states, dim, "float"))
+    return numbers(_finished(embedder, states, dim, kind))
+
+
+def meta(rows: Sequence[Planned]) -> dict[str, Any]:
+    """What Cohere tells beside an answer: tokens, pictures, and what was left out."""
+    units = {"input_tokens": sum(row.tokens for row in rows), "images": sum(len(row.visuals) for row in rows)}
+    cut = [f"{row.place}: {row.cut} characters were cut from its end, to fit" for row in rows if row.cut]
+    return {"api_version": {"version": "2"}, "billed_units": units} | ({"warnings": cut} if cut else {})

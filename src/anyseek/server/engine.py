@@ -1,0 +1,321 @@
+"""The engine of the server: threads that plan and decode, and one per device that owns the models and computes.
+
+    request ──> plan (threads) ──> queue ──> lane (one thread per device) ──> answer
+                                     └─ decode ahead (threads) ─┘
+
+The lane loads the models, and nobody else runs them. A batch holds portions of several requests; its results are those
+of library calls up to what the composition of a batch changes in the last digits (docs/serving.md has the measure).
+"""
+
+import asyncio
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from anyseek.engine import Embedder, Reranker
+from anyseek.engine.compute import Compute, Seen
+from anyseek.engine.runtime import default_workers
+from anyseek.errors import CapacityError, InputError
+from anyseek.processing import Processor, Visual, grid_of
+from anyseek.server.faults import Fault
+from anyseek.server.metrics import Metrics
+from anyseek.server.options import ServerOptions
+from anyseek.server.planning import Plan, Planned
+from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, portions
+
+__all__ = ["Engine", "Models"]
+
+log = logging.getLogger("anyseek.server")
+
+AHEAD = 4
+"""Batches for which pixels may be held, as many as a library call decodes together."""
+PORTIONS = 4
+"""A request is cut into portions of this part of a batch, so that a batch has room for several."""
+LAST_SECONDS = 5
+"""For a batch that nobody waits for any more to end."""
+FAILURES = 3
+"""Batches in a row that fail for no fault of an input: then the device is taken for lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What is served.
+
+    Attributes:
+        embedder: None when only a reranker is served.
+        reranker: None when there is none.
+        names: by kind, what requests may call the model; the first is its own name.
+    """
+
+    embedder: Embedder | None
+    reranker: Reranker | None
+    names: dict[Kind, tuple[str, ...]]
+
+    def processor(self, kind: Kind) -> Processor:
+        """Of the model of a kind."""
+        return self._model(kind).processor
+
+    def computes(self, kind: Kind) -> tuple[Compute, ...]:
+        """Copies of the model of a kind, one per device."""
+        return self._model(kind)._runner.computes
+
+    def kinds(self) -> list[Kind]:
+        """Which are there."""
+        return [*(["embedding"] if self.embedder else []), *(["reranking"] if self.reranker else [])]  # type: ignore[list-item]
+
+    def _model(self, kind: Kind) -> Embedder | Reranker:
+        """The model of a kind."""
+        model = self.embedder if kind == "embedding" else self.reranker
+        assert model is not None
+        return model
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One device: its copies of the models, and what they remember."""
+
+    computes: dict[Kind, Compute]
+    known: dict[Kind, set[bytes]] = field(default_factory=dict)
+    failures: int = 0
+
+
+class Engine:
+    """Takes requests in any number, computes them together, and answers each."""
+
+    def __init__(self, load: Callable[[], Models], options: ServerOptions, metrics: Metrics) -> None:
+        """Run what `load` gives; see `start`."""
+        self.options = options
+        self.metrics = metrics
+        self.models: Models | None = None
+        self.failure: Exception | None = None
+        self.is_closing = False
+        self.stopped = threading.Event()
+        self._load = load
+        self._lanes: list[_Lane] = []
+        self._rates: dict[Kind, float] = {}
+        workers = default_workers()
+        # Apart, so that slow addresses delay neither texts nor decoding.
+        self._reading = ThreadPoolExecutor(2, "anyseek-reading")
+        self._opening = ThreadPoolExecutor(workers, "anyseek-opening")
+        self._decoding = ThreadPoolExecutor(workers, "anyseek-decoding")
+        self._queue = TokenQueue(options.bounds.queue_tokens, AHEAD * options.batch_tokens, self._begin)
+        self._threads = [threading.Thread(target=self._first, name="anyseek-lane-0", daemon=True)]
+        metrics.watch(self._queue, self)
+
+    def start(self) -> None:
+        """Begin to load the models."""
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """Take nothing more, finish what was taken, and end the threads; one that still loads is left behind."""
+        self._queue.close()
+        for thread in self._threads:
+            if self.models is not None:
+                thread.join(LAST_SECONDS)
+        for pool in (self._reading, self._opening, self._decoding):
+            pool.shutdown(cancel_futures=True)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the threads run and the device answers."""
+        lost = any(lane.failures >= FAILURES for lane in self._lanes)
+        return self.failure is None and not lost
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which there should be room, from what waits and how fast it goes."""
+        slowest = min(self._rates.values(), default=0.0)
+        return max(1, min(60, round(self._queue.tokens / slowest) if slowest else 5))
+
+    def ready(self) -> Models:
+        """The models.
+
+        Raises:
+            Fault: 503 while they are being loaded, or when they could not be.
+        """
+        if self.models is None:
+            reason = "the models could not be loaded" if self.failure else "the models are being loaded"
+            raise Fault(503, reason, "not_ready", retry_after=5)
+        return self.models
+
+    async def plan(self, make: Callable[[], list[Plan]], *, is_text: bool) -> list[Planned]:
+        """The rows of a request, planned in other threads; the first bad one by its number is raised.
+
+        Args:
+            make: opens what the rows share and gives their plans.
+            is_text: nothing has to be opened.
+
+        Raises:
+            InputError: a row is bad.
+        """
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
+        try:
+            if is_text:
+                return await loop.run_in_executor(self._reading, _all, make, stop)
+            plans = await loop.run_in_executor(self._opening, make)
+            begun = [loop.run_in_executor(self._opening, _unless, stop, one) for one in plans]
+            found = await asyncio.gather(*begun)
+        finally:
+            stop.set()
+        for one in found:
+            if isinstance(one, InputError):
+                raise one
+        return [one for one in found if isinstance(one, Planned)]
+
+    async def compute(self, kind: Kind, rows: Sequence[Planned]) -> Tensor:
+        """Last-token states `(rows, hidden)` fp32 of planned rows. Cancel it, and they leave the queue.
+
+        Raises:
+            Fault: 413 for more tokens than a request may have, 503 when the queue is full or closed.
+            InputError: a source turned out corrupt.
+            CapacityError: a row does not fit into the memory of the device.
+        """
+        tokens, most = sum(row.tokens for row in rows), self.options.bounds.request_tokens
+        if tokens > most:
+            raise Fault(413, f"the request has {tokens:,} tokens, more than {most:,}; send several", "too_many_tokens")
+        width = self.ready().computes(kind)[0].backbone.config.text.hidden_size
+        cut = portions(kind, rows, width, self.options.batch_tokens // PORTIONS)
+        try:
+            done = self._queue.put(cut)
+        except Full:
+            raise Fault(503, "the queue is full", "queue_full", retry_after=self.retry_after) from None
+        except Closed:
+            raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5) from None
+        return await asyncio.wrap_future(done)
+
+    def _first(self) -> None:
+        """The thread of the first device: load, let the others begin, compute."""
+        try:
+            models = self._load()
+            _warm(models)
+            kinds = models.kinds()
+            for number in range(max(len(models.computes(kind)) for kind in kinds)):
+                copies = {kind: models.computes(kind) for kind in kinds}
+                self._lanes.append(_Lane({kind: found[number % len(found)] for kind, found in copies.items()}))
+        except Exception as error:
+            self.failure = error
+            self.stopped.set()
+            return
+        for number, lane in enumerate(self._lanes[1:], 1):
+            name = f"anyseek-lane-{number}"
+            self._threads.append(threading.Thread(target=self._work, args=(lane,), name=name, daemon=True))
+            self._threads[-1].start()
+        self.models = models
+        self._work(self._lanes[0])
+
+    def _work(self, lane: _Lane) -> None:
+        """Compute until the queue is closed and empty."""
+        while taken := self._queue.take(self._budget):
+            self._compute(lane, taken)
+
+    def _budget(self, kind: Kind) -> int:
+        """Tokens of the next batch."""
+        rate = self._rates.get(kind)
+        most = self.options.batch_tokens
+        return min(most, max(256, int(rate * self.options.batch_seconds))) if rate else most
+
+    def _compute(self, lane: _Lane, taken: list[Portion]) -> None:
+        """One batch; when it fails, each portion alone, so that nobody suffers for another's input."""
+        kind = taken[0].work.kind
+        begun = time.perf_counter()
+        try:
+            good = [portion for portion in taken if not portion.is_over]
+            shown, good = self._shown(lane, kind, good)
+            if good:
+                rows = [row.row for portion in good for row in portion.rows]
+                hidden = lane.computes[kind].run(rows, shown, self.options.batch_tokens)
+                self._deliver(lane, kind, good, hidden)
+                self._note(kind, good, time.perf_counter() - begun)
+            lane.failures = 0
+        except Exception as error:
+            if len(taken) > 1:
+                for portion in taken:
+                    self._compute(lane, [portion])
+                return
+            if not isinstance(error, CapacityError):
+                lane.failures += 1
+            taken[0].work.fail(error)
+
+    def _shown(
+        self, lane: _Lane, kind: Kind, taken: Sequence[Portion]
+    ) -> tuple[dict[bytes, Seen | Tensor], list[Portion]]:
+        """What the portions show, decoded or as features, and those of them whose sources are sound."""
+        pixels = {identity: future for portion in taken for identity, future in (portion.pixels or {}).items()}
+        visuals = {identity: visual for portion in taken for row in portion.rows for identity, visual, _ in row.visuals}
+        compute, good = lane.computes[kind], []
+        kept = [identity for identity in visuals if identity not in pixels]
+        shown: dict[bytes, Seen | Tensor] = {**compute.recall(kept)} if kept else {}
+        for portion in taken:
+            for identity, visual, place in (one for row in portion.rows for one in row.visuals):
+                if identity in shown:
+                    continue
+                try:
+                    # Not on the way either: it was known when decoding would have begun, and has been forgotten since.
+                    future = pixels.get(identity)
+                    patches = future.result() if future else self._decode(kind, visual)
+                    shown[identity] = Seen(patches, grid_of(visual))
+                except InputError as error:
+                    portion.work.fail(copy.copy(error).at(place))
+                    break
+            else:
+                good.append(portion)
+        return shown, good
+
+    def _deliver(self, lane: _Lane, kind: Kind, taken: Sequence[Portion], hidden: Tensor) -> None:
+        """Give every request its rows, and remember what need not be decoded again."""
+        first = 0
+        for portion in taken:
+            rows = range(portion.first, portion.first + len(portion.rows))
+            portion.work.put(list(rows), hidden[first : first + len(rows)])
+            first += len(rows)
+        seen = {identity for portion in taken for row in portion.rows for identity, _, _ in row.visuals}
+        if seen:
+            lane.known[kind] = lane.computes[kind].knows(lane.known.get(kind, set()) | seen)
+
+    def _note(self, kind: Kind, taken: Sequence[Portion], seconds: float) -> None:
+        """Count a batch, and how fast it went."""
+        cost = sum(portion.cost for portion in taken)
+        rate = cost / max(seconds, 1e-6)
+        self._rates[kind] = rate if kind not in self._rates else 0.8 * self._rates[kind] + 0.2 * rate
+        self.metrics.batch(kind, sum(len(portion.rows) for portion in taken), cost, seconds)
+
+    def _begin(self, kind: Kind, identity: bytes, visual: Visual) -> "Future[Tensor] | None":
+        """Begin to decode something, unless every device has seen it."""
+        if all(identity in lane.known.get(kind, ()) for lane in self._lanes):
+            return None
+        return self._decoding.submit(self._decode, kind, visual)
+
+    def _decode(self, kind: Kind, visual: Visual) -> Tensor:
+        """Patches of something."""
+        return self.ready().processor(kind).decode(visual)
+
+
+def _warm(models: Models) -> None:
+    """Run both models once, so that the first request is no slower than the next, and a device that fails shows now."""
+    if models.embedder is not None:
+        models.embedder.encode("a")
+    if models.reranker is not None:
+        models.reranker.predict([("a", "b")])
+
+
+def _all(make: Callable[[], list[Plan]], stop: threading.Event) -> list[Planned]:
+    """All rows of a request, one after the other, as long as somebody waits."""
+    return [plan() for plan in make() if not stop.is_set()]
+
+
+def _unless(stop: threading.Event, plan: Plan) -> Planned | InputError | None:
+    """One row, or its error, which stops those after it; None when it was stopped itself."""
+    if stop.is_set():
+        return None
+    try:
+        return plan()
+    except InputError as error:
+        stop.set()
+        return error

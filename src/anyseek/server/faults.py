@@ -1,0 +1,157 @@
+"""What goes wrong, in the shape that OpenAI's clients read, with the right status."""
+
+import json
+import logging
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from anyseek import errors
+
+__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "documented", "fault_of", "param_of"]
+
+log = logging.getLogger("anyseek.server")
+
+TAG = "~"
+"""What the tag of a union's branch begins with, so that it can be told from the field names of a place."""
+
+STATUSES: dict[type[Exception], tuple[int, str]] = {
+    errors.InputError: (400, "invalid_input"),
+    errors.SourceError: (400, "source_not_found"),
+    errors.RefusedError: (400, "source_refused"),
+    errors.DecodeError: (400, "source_not_decodable"),
+    errors.LimitError: (413, "input_too_large"),
+    errors.ConfigError: (400, "invalid_option"),
+    errors.CapacityError: (413, "input_too_large"),
+}
+KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+MEANINGS = {
+    400: "The request is wrong; the message names the input, the part and the remedy.",
+    401: "No key, or an unknown one.",
+    403: "The key's role does not allow this, or the page that asks is not allowed.",
+    404: "No such model or address.",
+    408: "The body did not arrive in time.",
+    413: "More bytes, items, tokens, pixels, pages or seconds than allowed.",
+    429: "Too many requests of this key at a time; see Retry-After.",
+    500: "A fault of the server.",
+    503: "Loading, full or shutting down; see Retry-After.",
+    504: "Not computed in time.",
+}
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """An error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    error: ErrorDetail
+
+
+class Fault(Exception):
+    """An answer other than 200.
+
+    Attributes:
+        status: of the answer.
+        message: what was wrong and how to mend it.
+        code: a word for programs.
+        param: which part of the request.
+        retry_after: seconds after which asking again may help.
+    """
+
+    def __init__(
+        self, status: int, message: str, code: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        """Keep the parts of the answer."""
+        super().__init__(message)
+        self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+
+
+def fault_of(error: Exception) -> Fault:
+    """The answer to an error; what is none of ours becomes a 500 that tells nothing, and a place in the log."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error.errors())
+    if isinstance(error, HTTPException):
+        return Fault(error.status_code, str(error.detail), _word(error.status_code))
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            status, code = STATUSES[kind]
+            return Fault(status, str(error), code, param=getattr(error, "place", None))
+    # Frames only: the message of an exception may hold what somebody sent.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a fault of the server: %s\n%s", type(error).__name__, frames)
+    return Fault(500, "a fault of the server; its log says more", "internal_error")
+
+
+def _word(status: int) -> str:
+    """A word for an answer of the framework itself."""
+    return {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
+
+
+def _invalid(found: Sequence[Any]) -> Fault:
+    """The first place of a body that is not as documented."""
+    first = found[0]
+    param = param_of(first["loc"])
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    code = "invalid_json" if first["type"] == "json_invalid" else "invalid_request"
+    where = f"{param}: " if param else ""
+    return Fault(400, f"{where}{reason}{more}"[:1000], code, param=param)
+
+
+def param_of(place: Sequence[Any]) -> str | None:
+    """A place in a body, such as `input[3].content[1]`."""
+    text = ""
+    for step in place[1:]:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif not str(step).startswith(TAG):
+            text += f".{str(step)[:100]}"
+    return text.removeprefix(".") or None
+
+
+def answer_to(error: Exception) -> Response:
+    """The answer to an error."""
+    fault = fault_of(error)
+    kind = KINDS.get(fault.status, "invalid_request_error" if fault.status < 500 else "server_error")
+    body = {"error": {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code}}
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    if fault.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= error.headers
+    return Response(json.dumps(body), fault.status, headers, "application/json")
+
+
+async def handled(_: Request, error: Exception) -> Response:
+    """`answer_to` as the framework calls it."""
+    return answer_to(error)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How these answers stand in the OpenAPI document."""
+    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in statuses}

@@ -1,0 +1,197 @@
+"""Inputs to rows the model can compute: opened, laid out and told what they cost, before anything is decoded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from anyseek.engine.compute import Row
+from anyseek.errors import InputError, LimitError
+from anyseek.items import File, Image, Item, Page, Part, Text, Video
+from anyseek.media import open_source
+from anyseek.processing import Prepared, Processor, grid_of
+from anyseek.processing.layout import Visual, resolve, visual_of
+from anyseek.server.inputs import Given
+
+__all__ = ["Plan", "Planned", "costs", "plan_items", "plan_pairs"]
+
+WORTH = 96
+"""Tokens that two rows must share for the engine to compute them once, as in `engine.prefixes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One row on its way to the model.
+
+    Attributes:
+        row: what is computed.
+        visuals: identity, what it is, and its place in the request, of everything shown.
+        cut: characters of text left out to fit the model's limit.
+        place: of the input or document in the request.
+    """
+
+    row: Row
+    visuals: tuple[tuple[bytes, Visual, str], ...]
+    cut: int
+    place: str
+
+    @property
+    def tokens(self) -> int:
+        """Length of its prompt."""
+        return self.row.sample.num_tokens
+
+
+Plan = Callable[[], Planned]
+"""Plans one row."""
+
+
+def plan_items(processor: Processor, inputs: Sequence[Given], whole: bool) -> list[Plan]:
+    """One plan of an embedding prompt for each input, to be called in any thread.
+
+    Args:
+        processor: of the embedding model.
+        inputs: of a request.
+        whole: raise when an input does not fit uncut and at its resolution, rather than cut or shrink it.
+    """
+
+    def plan(given: Given) -> Planned:
+        item = _opened(given, processor)
+        prepared = _laid_out(processor, lambda: processor.prepare(item), [(given, item)])
+        if whole and (prepared.cut_characters or prepared.shrunk):
+            most = given.item.limits.max_tokens or processor.options.limits.max_tokens or processor.options.max_tokens
+            raise LimitError(
+                f"it needs more than {most} tokens, the most there may be; shorten it, or send truncate: END to have "
+                "its text cut, and its pictures made smaller where that is not enough"
+            ).at(given.place)
+        return _planned(processor, prepared, [(given, item)])
+
+    return [partial(plan, given) for given in inputs]
+
+
+def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], most: int | None) -> list[Plan]:
+    """One plan of a reranking prompt for each document, to be called in any thread; the query is opened at once.
+
+    Args:
+        processor: of the reranking model.
+        query: of the request.
+        documents: likewise.
+        most: tokens that are left of each document's text; None leaves all.
+
+    Raises:
+        InputError: the query cannot be opened.
+    """
+    asked = _opened(query, processor)
+
+    def plan(given: Given) -> Planned:
+        item, cut = _shortened(_opened(given, processor), most, processor)
+        both = [(query, asked), (given, item)]
+        prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
+        planned = _planned(processor, prepared, both)
+        return replace(planned, cut=planned.cut + cut, place=given.place)
+
+    return [partial(plan, given) for given in documents]
+
+
+def _opened(given: Given, processor: Processor) -> Item:
+    """The item with every source at hand, so that it is fetched once and an error knows its part."""
+    media = processor.options.media
+    parts: list[Part] = []
+    for part, place in zip(given.item.parts, given.parts, strict=True):
+        where = place
+        try:
+            if isinstance(part, Video) and part.is_frames:
+                frames = []
+                for number, frame in enumerate(part.source):
+                    where = f"{place}[{number}]"
+                    frames.append(open_source(frame, media))
+                part = replace(part, source=frames)
+            parts += resolve(Item((part,)), media).parts
+        except InputError as error:
+            raise error.at(where) from None
+    return replace(given.item, parts=tuple(parts))
+
+
+def _laid_out(processor: Processor, lay_out: Callable[[], Prepared], both: Sequence[tuple[Given, Item]]) -> Prepared:
+    """A prompt; an error is told by the first part that fails alone, else by the whole input."""
+    try:
+        return lay_out()
+    except InputError as error:
+        for given, item in both:
+            for part, place in zip(item.parts, given.parts, strict=True):
+                if not isinstance(part, Text | File) and _fails(processor, item, part):
+                    raise error.at(place) from None
+        raise error.at(both[-1][0].place) from None
+
+
+def _fails(processor: Processor, item: Item, part: Image | Page | Video) -> bool:
+    """Whether a part cannot be read."""
+    try:
+        visual_of(part, item.limits.over(processor.options.limits), processor.options.media)
+    except InputError:
+        return True
+    return False
+
+
+def _planned(processor: Processor, prepared: Prepared, both: Sequence[tuple[Given, Item]]) -> Planned:
+    """The row of a prompt."""
+    places = [
+        place
+        for given, item in both
+        for part, place in zip(item.parts, given.parts, strict=True)
+        if not isinstance(part, Text)
+    ]
+    shown = tuple(
+        (processor.identity(visual), visual, place) for visual, place in zip(prepared.visuals, places, strict=True)
+    )
+    tokens = tuple((identity, _tokens(visual)) for identity, visual, _ in shown)
+    row = Row(prepared.sample, processor.head(prepared), tokens)
+    return Planned(row, shown, prepared.cut_characters, both[0][0].place)
+
+
+def _tokens(visual: Visual) -> int:
+    """Tokens that stand for a picture, page or video: a quarter of its patches."""
+    frames, rows, columns = grid_of(visual)
+    return frames * rows * columns // 4
+
+
+def _shortened(item: Item, most: int | None, processor: Processor) -> tuple[Item, int]:
+    """The item with at most so many tokens of text, cut from its end, and the characters cut."""
+    if most is None:
+        return item, 0
+    parts, cut = [], 0
+    for part in item.parts:
+        if isinstance(part, Text):
+            special = processor.options.parse_special
+            kept = processor.tokenizer.cut(part.text, most, parse_special=special)
+            most -= len(processor.tokenizer.encode(kept, parse_special=special)) if kept else 0
+            cut += len(part.text) - len(kept)
+            part = Text(kept)
+        parts.append(part)
+    return replace(item, parts=tuple(parts)), cut
+
+
+def costs(rows: Sequence[Planned]) -> list[int]:
+    """What each row costs after those before it, in tokens and merged patches: what they share is computed once."""
+    seen: set[bytes] = set()
+    found, last = [], None
+    for planned in rows:
+        row = planned.row
+        new = [tokens for identity, tokens in row.visuals if identity not in seen]
+        seen |= {identity for identity, _ in row.visuals}
+        common = _common(last, row) if last is not None else 0
+        found.append(row.sample.num_tokens - max(row.head, common if common >= WORTH else 0) + sum(new))
+        last = row
+    return found
+
+
+def _common(before: Row, row: Row) -> int:
+    """Leading tokens that are equal, pictures included."""
+    ids, others = row.sample.token_ids.numpy(), before.sample.token_ids.numpy()
+    length = min(len(ids), len(others)) - 1
+    different = (ids[:length] != others[:length]).nonzero()[0]
+    common = int(different[0]) if len(different) else length
+    passed = 0
+    for (identity, tokens), (other, _) in zip(row.visuals, before.visuals, strict=False):
+        if identity != other:
+            return min(common, int(row.sample.visual_index[passed]))
+        passed += tokens
+    return common

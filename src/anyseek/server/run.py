@@ -1,0 +1,161 @@
+"""A running server: it listens, drains when it is told to end, and ends."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from anyseek.errors import ConfigError
+from anyseek.server.app import App
+from anyseek.server.engine import Engine, Models
+from anyseek.server.metrics import Metrics
+from anyseek.server.options import ServerOptions, is_loopback
+
+__all__ = ["Server", "listening", "serve"]
+
+log = logging.getLogger("anyseek.server")
+
+HEADER_BYTES = 16 << 10
+LAST_SECONDS = 5
+"""After the time for draining, until what still runs is cut off."""
+
+
+def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable[[str], None]) -> None:
+    """Serve until a signal tells to end.
+
+    Args:
+        load: gives the models; called in the thread that will own them.
+        options: how the server runs.
+        announce: told the address, once it is open.
+
+    Raises:
+        ConfigError: an address that cannot be listened on, or no readable keys.
+        Exception: whatever `load` raised.
+    """
+    metrics = Metrics()
+    engine = Engine(load, options, metrics)
+    app = App(engine, options, metrics)
+    with listening(options) as opened:
+        host, port = opened.getsockname()[:2]
+        announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        Server(app, options).run(sockets=[opened])
+    if engine.failure is not None:
+        raise engine.failure
+
+
+def listening(options: ServerOptions) -> socket.socket:
+    """An open socket.
+
+    Raises:
+        ConfigError: the address is taken or not of this machine, or turned out to be reachable from others.
+    """
+    try:
+        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        opened = socket.create_server(address[:2], family=family, backlog=options.bounds.connections)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {options.host} port {options.port}: {error.strerror}") from error
+    if options.keys is None and not is_loopback(str(opened.getsockname()[0])):
+        opened.close()
+        raise ConfigError(f"{options.host!r} leads to an address that other machines can reach, so keys are needed")
+    return opened
+
+
+class Server(uvicorn.Server):
+    """Ends in two steps: new requests are refused while those inside are finished, then the sockets close."""
+
+    def __init__(self, app: App, options: ServerOptions) -> None:
+        """Serve an application."""
+        super().__init__(
+            uvicorn.Config(
+                app.asgi,
+                loop="asyncio",
+                http=patient(options.bounds.body_seconds),
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=options.bounds.connections,
+                timeout_graceful_shutdown=LAST_SECONDS,
+                h11_max_incomplete_event_size=HEADER_BYTES,
+            )
+        )
+        self.app = app
+        self.options = options
+        self._draining_since: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: the first one drains, the second one ends at once."""
+        if self._draining_since is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self.drain()
+
+    def drain(self) -> None:
+        """Refuse new requests; end when none is inside."""
+        log.info("shutting down: %d requests are being finished", self.app.door.inside)
+        self._draining_since = time.monotonic()
+        self.app.drain()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether it is time to end."""
+        if self._draining_since is not None:
+            late = time.monotonic() - self._draining_since > self.options.bounds.drain_seconds
+            self.should_exit = self.should_exit or late or not self.app.door.inside
+        if self.app.engine.stopped.is_set():
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def patient(seconds: float) -> type[H11Protocol]:
+    """HTTP/1.1 that waits this long, and no longer, for headers, and for the rest of a body that nobody wants."""
+
+    class Patient(H11Protocol):
+        """One connection."""
+
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """It opens."""
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            """Something came."""
+            super().data_received(data)
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            """An answer has been sent."""
+            super().on_response_complete()
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """It closes."""
+            super().connection_lost(exc)
+            self._stop()
+
+        def _watch(self) -> None:
+            """Begin to wait, or stop, as the state of the connection has it; a byte now and then gains no time."""
+            theirs = self.conn.their_state
+            answered = self.cycle is not None and self.cycle.response_complete
+            if theirs is not h11.IDLE and not (answered and theirs is h11.SEND_BODY):
+                self._stop()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(seconds, self.transport.close)
+
+        def _stop(self) -> None:
+            """Wait no longer."""
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    return Patient

@@ -1,0 +1,111 @@
+"""What every endpoint needs: the engine, the bounds, and the check of a model's name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from starlette.requests import Request
+
+from anyseek.items import Text
+from anyseek.model import yes_no_logit
+from anyseek.server.door import entry_of
+from anyseek.server.engine import Engine, Models
+from anyseek.server.faults import Fault
+from anyseek.server.inputs import Given
+from anyseek.server.options import ServerOptions
+from anyseek.server.planning import Planned, plan_items, plan_pairs
+from anyseek.server.queue import Kind
+
+__all__ = ["Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Answers of the engine, for endpoints of any shape."""
+
+    engine: Engine
+    options: ServerOptions
+
+    def model(self, kind: Kind, name: str | None) -> Models:
+        """The models, when one of this kind is called so.
+
+        Raises:
+            Fault: 404 for another name, 503 while the models are being loaded.
+        """
+        models = self.engine.ready()
+        if kind not in models.kinds():
+            raise Fault(404, f"no model for {kind} is served here", "model_not_found", param="model")
+        if name is not None and name not in models.names[kind]:
+            known = ", ".join(models.names[kind])
+            text = f"the model {name[:100]!r} is not served here for {kind}; there are: {known}"
+            raise Fault(404, text, "model_not_found", param="model")
+        return models
+
+    async def embed(
+        self, request: Request, inputs: Sequence[Given], *, whole: bool
+    ) -> tuple[torch.Tensor, list[Planned]]:
+        """States `(inputs, hidden)` of inputs, and what was computed of them.
+
+        Args:
+            request: the audit log learns of its counts.
+            inputs: of the request.
+            whole: refuse what does not fit, rather than cut it.
+
+        Raises:
+            Fault, InputError, CapacityError: as `Engine`.
+        """
+        processor = self.engine.ready().processor("embedding")
+        self._check(request, inputs)
+        rows = await self.engine.plan(lambda: plan_items(processor, inputs, whole), is_text=_is_text(inputs))
+        return await self._computed(request, "embedding", rows), rows
+
+    async def score(
+        self, request: Request, query: Given, documents: Sequence[Given], most: int | None
+    ) -> tuple[list[float], list[Planned]]:
+        """Probability of relevance of each document, and what was computed of it.
+
+        Args:
+            request: the audit log learns of its counts.
+            query: of the request.
+            documents: likewise.
+            most: tokens that are left of each document's text; None leaves all.
+
+        Raises:
+            Fault, InputError, CapacityError: as `Engine`.
+        """
+        models = self.engine.ready()
+        assert models.reranker is not None
+        processor = models.processor("reranking")
+        self._check(request, [query, *documents])
+        is_text = _is_text([query, *documents])
+        rows = await self.engine.plan(lambda: plan_pairs(processor, query, documents, most), is_text=is_text)
+        states = await self._computed(request, "reranking", rows)
+        scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
+        return scores, rows
+
+    def _check(self, request: Request, inputs: Sequence[Given]) -> None:
+        """Raise Fault for too many inputs, and InputError for too long a text."""
+        bounds = self.options.bounds
+        entry_of(request.scope).items = len(inputs)
+        if len(inputs) > bounds.items:
+            text = f"the request has {len(inputs):,} items, more than {bounds.items:,}; send several"
+            raise Fault(413, text, "too_many_items")
+        for given in inputs:
+            for part, place in zip(given.item.parts, given.parts, strict=True):
+                if isinstance(part, Text) and len(part.text) > bounds.text_characters:
+                    text = (
+                        f"{place}: {len(part.text):,} characters, more than {bounds.text_characters:,}; split the text"
+                    )
+                    raise Fault(413, text, "input_too_large", param=place)
+            if len(given.item.instruction or "") > bounds.text_characters:
+                raise Fault(413, f"{given.place}: the instruction is too long", "input_too_large", param=given.place)
+
+    async def _computed(self, request: Request, kind: Kind, rows: list[Planned]) -> torch.Tensor:
+        """States of rows."""
+        entry_of(request.scope).tokens = sum(row.tokens for row in rows)
+        return await self.engine.compute(kind, rows)
+
+
+def _is_text(inputs: Sequence[Given]) -> bool:
+    """Whether nothing has to be opened."""
+    return all(given.item.is_text for given in inputs)

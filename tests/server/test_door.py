@@ -1,0 +1,416 @@
+"""The door: keys and roles, pages and names, sizes and times, too many at once, and what is written down."""
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from anyseek.server import Bounds, Models, add_key, remove_key
+from tests.server.conftest import WAIT, Running, Start, picture, spoken, until
+
+EMBED = "/v1/embeddings"
+
+
+@contextlib.contextmanager
+def held(models: Models) -> Iterator[None]:
+    """The models compute nothing meanwhile."""
+    computes = [compute for kind in models.kinds() for compute in models.computes(kind)]
+    with contextlib.ExitStack() as stack:
+        for compute in computes:
+            stack.enter_context(compute._lock)
+        yield
+
+
+class Asking:
+    """Requests under way."""
+
+    def __init__(self, live: Running) -> None:
+        self.live = live
+        self.answers: list[httpx.Response] = []
+        self.threads: list[threading.Thread] = []
+
+    def post(self, body: Any, **more: Any) -> None:
+        """Ask in a thread, and return when the request is inside."""
+        inside = self.live.app.door.inside
+
+        def ask() -> None:
+            with contextlib.suppress(httpx.TransportError):  # a connection that the server closes
+                answer = httpx.post(self.live.url + EMBED, json=body, timeout=WAIT, trust_env=False, **more)
+                self.answers.append(answer)
+
+        self.threads.append(threading.Thread(target=ask))
+        self.threads[-1].start()
+        until(lambda: self.live.app.door.inside > inside)
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(WAIT)
+
+
+def error(answer: httpx.Response) -> dict[str, Any]:
+    found: dict[str, Any] = answer.json()["error"]
+    assert set(found) == {"message", "type", "param", "code"}
+    return found
+
+
+# keys
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    return {role: add_key(path, f"the {role} one".replace(" ", "-"), role) for role in ("read", "write", "admin")} | {
+        "file": str(path)
+    }
+
+
+@pytest.fixture(scope="module")
+def guarded(start: Start, secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    audit = tmp_path_factory.mktemp("audit") / "audit.jsonl"
+    with start(keys=Path(secrets["file"]), audit=audit, bounds=Bounds(concurrency=3)) as live:
+        yield live
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer("x"),
+        bearer("anyseek-" + "A" * 43),
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer"},
+        {"X-Api-Key": "x"},
+    ],
+)
+def test_without_a_key_there_is_nothing(guarded: Running, headers: dict[str, str]) -> None:
+    for method, path in (("POST", EMBED), ("POST", "/v2/rerank"), ("GET", "/info"), ("GET", "/v1/models"),
+                         ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/nothing")):  # fmt: skip
+        answer = guarded.client.request(method, path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert error(answer)["type"] == "authentication_error"
+
+
+def test_a_body_without_a_key_is_not_read(guarded: Running) -> None:
+    """The answer comes although the body never does."""
+    head = f"POST {EMBED} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n"
+    answer = spoken(guarded.url, (head + "Connection: close\r\n\r\n{").encode())
+    assert answer.startswith(b"HTTP/1.1 401")
+
+
+def test_roles(guarded: Running, secrets: dict[str, str]) -> None:
+    for role, status in (("read", 403), ("write", 403), ("admin", 200)):
+        assert guarded.post(EMBED, {"input": "a"}, headers=bearer(secrets[role])).status_code == 200
+        answer = guarded.client.get("/metrics", headers=bearer(secrets[role]))
+        assert answer.status_code == status
+        if status == 403:
+            assert error(answer)["type"] == "permission_error"
+
+
+def test_health_is_for_everybody(guarded: Running) -> None:
+    for path in ("/health", "/ready"):
+        assert guarded.client.get(path).status_code == 200
+
+
+def test_a_key_that_was_removed_is_refused_at_once(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    ann, _ = add_key(path, "ann", "read"), add_key(path, "bob", "read")
+    with start(keys=path) as live:
+        assert live.client.get("/info", headers=bearer(ann)).status_code == 200
+        remove_key(path, "ann")
+        assert live.client.get("/info", headers=bearer(ann)).status_code == 401
+
+
+def test_the_key_is_told_nowhere(guarded: Running, secrets: dict[str, str]) -> None:
+    answer = guarded.client.get("/nothing", headers=bearer(secrets["read"]))
+    assert answer.status_code == 404
+    told = answer.text + str(answer.headers) + guarded.client.get("/metrics", headers=bearer(secrets["admin"])).text
+    assert not any(secret in told for secret in secrets.values())
+
+
+# pages in browsers
+
+
+def test_other_pages_may_not_ask(live: Running) -> None:
+    """A page that its reader opened elsewhere cannot use the server on the reader's machine."""
+    for origin in ("https://example.org", "null", "http://localhost:1", "https://127.0.0.1.example.org"):
+        answer = live.post(EMBED, {"input": "a"}, headers={"Origin": origin})
+        assert (answer.status_code, error(answer)["code"]) == (403, "origin_not_allowed")
+        assert "access-control-allow-origin" not in answer.headers
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        preflight = live.client.options(EMBED, headers=asked)
+        assert "access-control-allow-origin" not in preflight.headers
+    assert live.post(EMBED, {"input": "a"}, headers={"Origin": live.url}).status_code == 200  # our own page
+
+
+def test_named_pages_may_ask(start: Start) -> None:
+    with start(origins=("https://example.org",)) as live:
+        asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+        preflight = live.client.options(EMBED, headers=asked)
+        assert preflight.headers["access-control-allow-origin"] == "https://example.org"
+        answer = live.post(EMBED, {"input": "a"}, headers={"Origin": "https://example.org"})
+        assert answer.headers["access-control-allow-origin"] == "https://example.org"
+        other = live.post(EMBED, {"input": "a"}, headers={"Origin": "https://example.com"})
+        assert other.status_code == 403
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", "example.org:80", "a@127.0.0.1", "[::1", ""])
+def test_a_name_bent_to_this_machine_is_refused(live: Running, host: str) -> None:
+    """DNS rebinding: the page's own name leads here, and the browser takes it for the same origin."""
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    answer = live.post(EMBED, {"input": "a"}, headers=headers)
+    assert answer.status_code == 403
+
+
+def test_names_of_this_machine(live: Running, start: Start) -> None:
+    for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"):
+        assert live.client.get("/health", headers={"Host": host}).status_code == 200
+    with start(hosts=("mybox.lan",)) as other:
+        assert other.client.get("/health", headers={"Host": "mybox.lan:8000"}).status_code == 200
+
+
+def test_a_form_of_another_page_is_no_request(live: Running) -> None:
+    """What a browser sends without asking first (text/plain) is not read as JSON."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = live.client.post(EMBED, content=b'{"input": "a"}', headers={"Content-Type": kind})
+        assert answer.status_code == 400
+
+
+# sizes and times
+
+
+def test_bodies_are_limited(start: Start) -> None:
+    with start(bounds=Bounds(body_bytes=10_000)) as live:
+        answer = live.post(EMBED, {"input": "a" * 20_000})
+        assert (answer.status_code, error(answer)["code"]) == (413, "body_too_large")
+
+        def pieces() -> Iterator[bytes]:
+            for _ in range(30):
+                yield b" " * 1000
+
+        streamed = live.client.post(EMBED, content=pieces(), headers={"Content-Type": "application/json"})
+        assert streamed.status_code == 413  # no length was told beforehand
+        assert live.post(EMBED, {"input": "a" * 5000, "truncate": "END"}).status_code == 200
+
+
+def test_what_needs_no_body_takes_none(live: Running) -> None:
+    answer = live.client.request("GET", "/health", content=b"x" * 100)
+    assert answer.status_code == 413
+
+
+def test_all_bodies_together_are_limited(start: Start, models: Models) -> None:
+    with start(bounds=Bounds(body_bytes=10_000, bodies_bytes=12_000)) as live:
+        asking = Asking(live)
+        with held(models):
+            asking.post({"input": "a" * 7000, "truncate": "END"})
+            until(lambda: live.app.door._bytes > 7000)
+            answer = live.post(EMBED, {"input": "a" * 7000, "truncate": "END"})
+            assert (answer.status_code, error(answer)["code"]) == (503, "server_full")
+            assert int(answer.headers["Retry-After"]) >= 1
+        asking.join()
+        assert asking.answers[0].status_code == 200
+        assert live.app.door._bytes == 0
+
+
+def test_items_and_tokens_are_limited(start: Start) -> None:
+    with start(bounds=Bounds(items=3, request_tokens=200, text_characters=2000)) as live:
+        cases = [
+            ({"input": ["a"] * 4}, "too_many_items"),
+            ({"input": ["word " * 60] * 3}, "too_many_tokens"),
+            ({"input": ["a", "b" * 2001]}, "input_too_large"),
+            ({"input": "a", "instruction": "b" * 2001}, "input_too_large"),
+        ]
+        for body, code in cases:
+            answer = live.post(EMBED, body)
+            assert (answer.status_code, error(answer)["code"]) == (413, code)
+        assert live.post(EMBED, {"input": ["a"] * 3}).status_code == 200
+        answer = live.post("/v1/rerank", {"query": "a", "documents": ["b"] * 3})
+        assert error(answer)["code"] == "too_many_items"  # the query is one too
+
+
+def test_a_body_that_drips_is_not_waited_for(start: Start) -> None:
+    with start(bounds=Bounds(body_seconds=0.5)) as live:
+        head = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        answer = spoken(live.url, (head + "Content-Length: 50\r\n\r\n{").encode())
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"timeout_error" in answer
+
+
+def test_headers_that_never_end_are_not_waited_for(start: Start) -> None:
+    with start(bounds=Bounds(body_seconds=0.5)) as live:
+        assert spoken(live.url, b"") == b""
+        assert spoken(live.url, b"POST /v1/embeddings HTTP/1.1\r\nHost: loc") == b""
+
+
+def test_headers_that_drip_gain_no_time(start: Start) -> None:
+    async def drip(url: str) -> float:
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"GET /health HTTP/1.1\r\nX: ")
+            while time.monotonic() - begun < WAIT and not reader.at_eof():
+                writer.write(b"a")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.1)
+        writer.close()
+        return time.monotonic() - begun
+
+    with start(bounds=Bounds(body_seconds=1)) as live:
+        assert asyncio.run(drip(live.url)) < WAIT / 2
+
+
+def test_large_headers_are_refused(live: Running) -> None:
+    answer = spoken(live.url, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000, finish=True)
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+def test_an_answer_in_time_or_none(start: Start, models: Models) -> None:
+    with start(bounds=Bounds(request_seconds=0.5)) as live:
+        with held(models):
+            answer = live.post(EMBED, {"input": "a"})
+        assert (answer.status_code, error(answer)["type"]) == (504, "timeout_error")
+        until(lambda: not len(live.app.engine._queue))
+        assert live.post(EMBED, {"input": "a"}).status_code in (200, 504)
+
+
+# too many
+
+
+def test_a_key_has_so_many_requests_at_a_time(guarded: Running, secrets: dict[str, str], models: Models) -> None:
+    asking = Asking(guarded)
+    with held(models):
+        for _ in range(3):
+            asking.post({"input": "a"}, headers=bearer(secrets["read"]))
+        answer = guarded.post(EMBED, {"input": "a"}, headers=bearer(secrets["read"]))
+        assert (answer.status_code, error(answer)["type"]) == (429, "rate_limit_error")
+        assert int(answer.headers["Retry-After"]) >= 1
+        asking.post({"input": "a"}, headers=bearer(secrets["write"]))  # another key has its own
+        assert guarded.client.get("/health").status_code == 200
+    asking.join()
+    assert [answer.status_code for answer in asking.answers] == [200] * 4
+
+
+def test_a_full_queue_says_when_to_come_back(start: Start, models: Models) -> None:
+    with start(bounds=Bounds(queue_tokens=60)) as live:
+        asking = Asking(live)
+        with held(models):
+            asking.post({"input": "first"})
+            until(lambda: not len(live.app.engine._queue))  # the lane has it
+            asking.post({"input": "word " * 50})
+            until(lambda: len(live.app.engine._queue) == 1)
+            answer = live.post(EMBED, {"input": "word " * 50})
+            assert (answer.status_code, error(answer)["code"]) == (503, "queue_full")
+            assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        asking.join()
+        assert [answer.status_code for answer in asking.answers] == [200, 200]
+
+
+def test_all_keys_together_have_so_many_requests(start: Start, models: Models) -> None:
+    with start(bounds=Bounds(requests=2)) as live:
+        asking = Asking(live)
+        with held(models):
+            for _ in range(2):
+                asking.post({"input": "a"})
+            assert error(live.post(EMBED, {"input": "a"}))["code"] == "server_full"
+        asking.join()
+
+
+def test_a_flood_is_refused_and_the_server_stays_well(start: Start) -> None:
+    async def flood(url: str) -> list[int]:
+        limits = httpx.Limits(max_connections=120)
+        async with httpx.AsyncClient(base_url=url, timeout=WAIT, limits=limits, trust_env=False) as client:
+            body = {"input": ["some words of a flood"] * 8}
+            answers = await asyncio.gather(*(client.post(EMBED, json=body) for _ in range(120)))
+            return [answer.status_code for answer in answers]
+
+    with start(bounds=Bounds(concurrency=4)) as live:
+        statuses = asyncio.run(flood(live.url))
+        assert set(statuses) == {200, 429}
+        assert live.client.get("/ready").status_code == 200
+        assert live.post(EMBED, {"input": "a"}).status_code == 200
+        until(lambda: live.app.door.inside == 0)
+
+
+# those who leave
+
+
+def test_who_leaves_costs_nothing(start: Start, models: Models, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    with start(audit=audit) as live:
+        queue = live.app.engine._queue
+        asking = Asking(live)
+        with held(models):
+            asking.post({"input": "first"})
+            until(lambda: not len(queue))
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(live.url + EMBED, json={"input": ["word"] * 500}, timeout=1.5, trust_env=False)
+            until(lambda: len(queue) == 0)
+            assert queue.tokens == 0
+        asking.join()
+        until(lambda: audit.read_text(encoding="utf-8").count("\n") == 2)
+    statuses = [json.loads(line)["status"] for line in audit.read_text(encoding="utf-8").splitlines()]
+    assert sorted(statuses) == [200, 499]
+    assert live.app.door.inside == 0
+
+
+# what is written down
+
+
+def test_the_audit_log_has_counts_and_no_contents(start: Start, tmp_path: Path, secrets: dict[str, str]) -> None:
+    audit = tmp_path / "audit.jsonl"
+    with start(keys=Path(secrets["file"]), audit=audit) as live:
+        secret = "xyzzy"
+        read = bearer(secrets["read"])
+        answer = live.post(EMBED, {"input": [secret, secret], "instruction": secret}, headers=read)
+        live.post("/v1/rerank", {"query": secret, "documents": [secret, {"image": picture()}]}, headers=read)
+        live.post(EMBED, {"input": {"image": f"/home/{secret}"}}, headers=read)
+        live.client.get(f"/{secret}?{secret}={secret}", headers=read)
+        live.client.get(f"/v1/models/{secret}", headers=read)
+        live.post(EMBED, {"input": secret})
+        until(lambda: audit.read_text(encoding="utf-8").count("\n") == 6)
+    text = audit.read_text(encoding="utf-8")
+    assert secret not in text
+    assert not any(value in text for value in secrets.values())
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert all(list(row) == ["time", "id", "key", "endpoint", "items", "tokens", "status", "seconds"] for row in rows)
+    assert [(row["key"], row["endpoint"], row["items"], row["status"]) for row in rows] == [
+        ("the-read-one", "POST /v1/embeddings", 2, 200),
+        ("the-read-one", "POST /v1/rerank", 3, 200),
+        ("the-read-one", "POST /v1/embeddings", 0, 400),
+        ("the-read-one", "GET other", 0, 404),
+        ("the-read-one", "GET /v1/models/{name:path}", 0, 404),
+        (None, "POST /v1/embeddings", 0, 401),
+    ]
+    assert rows[0]["tokens"] == answer.json()["usage"]["total_tokens"]
+    assert rows[0]["id"] == answer.headers["X-Request-Id"]
+    assert audit.stat().st_mode & 0o777 == 0o600
+
+
+def test_numbers_for_prometheus(start: Start) -> None:
+    with start() as live:
+        live.post(EMBED, {"input": ["a", "b"]})
+        live.post("/v1/rerank", {"query": "a", "documents": ["b"]})
+        live.post(EMBED, {})
+        text = live.client.get("/metrics").text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert lines['anyseek_requests_total{endpoint="POST /v1/embeddings",status="200"}'] == "1.0"
+    assert lines['anyseek_requests_total{endpoint="POST /v1/embeddings",status="400"}'] == "1.0"
+    assert lines['anyseek_items_total{endpoint="POST /v1/embeddings"}'] == "2.0"
+    assert float(lines['anyseek_tokens_total{endpoint="POST /v1/rerank"}']) > 10
+    assert lines['anyseek_batch_rows_sum{kind="embedding"}'] == "2.0"
+    assert float(lines['anyseek_busy_seconds_total{kind="reranking"}']) > 0
+    assert (lines["anyseek_queue_tokens"], lines["anyseek_up"]) == ("0.0", "1.0")

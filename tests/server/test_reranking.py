@@ -1,0 +1,114 @@
+"""Relevance over HTTP is that of the library: one score for every document, in the order of relevance."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anyseek.items import Image, Item, Text
+from anyseek.server import Models
+from tests.server.conftest import Running, picture, png, together, uri
+
+CLOSE = 2e-6  # of a probability; measured: 3e-7 at most
+
+
+def rerank(live: Running, query: Any, documents: list[Any], path: str = "/v1/rerank", **more: Any) -> dict[str, Any]:
+    answer = live.post(path, {"query": query, "documents": documents, **more})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def scores(found: dict[str, Any]) -> list[float]:
+    by_index = {row["index"]: row["relevance_score"] for row in found["results"]}
+    return [by_index[number] for number in range(len(by_index))]
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_texts(live: Running, models: Models, path: str) -> None:
+    documents = ["a red apple", {"text": "a dog"}, "word " * 200, ""]
+    plain = ["a red apple", "a dog", "word " * 200, ""]
+    found = rerank(live, "apple", documents, path)
+    expected = models.reranker.predict([("apple", one) for one in plain])
+    assert np.abs(np.array(scores(found)) - expected).max() < CLOSE
+    order = [row["relevance_score"] for row in found["results"]]
+    assert order == sorted(order, reverse=True)
+    assert found["usage"]["total_tokens"] == sum(models.reranker.plan("apple", one).tokens for one in plain)
+    assert found["model"] == "small-reranker"
+
+
+def test_pictures_on_both_sides_and_an_instruction(live: Running, models: Models) -> None:
+    query = {"image": picture(1), "text": "like this"}
+    documents = [
+        {"image": picture(2)},
+        {"content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": picture(3)}}]},
+        [{"type": "image", "image": picture(1)}, {"type": "text", "text": "b"}],
+        "words",
+    ]
+    items = [Item((Image(png(seed=2)),)), Item((Text("a"), Image(png(seed=3)))), Item((Image(png(seed=1)), Text("b")))]
+    asked = Item((Image(png(seed=1)), Text("like this")), "Find it.")
+    expected = models.reranker.predict([(asked, one) for one in (*items, "words")])
+    found = rerank(live, query, documents, instruction="Find it.")
+    assert np.abs(np.array(scores(found)) - expected).max() < CLOSE
+
+
+def test_one_score_per_document_whatever_its_parts(live: Running) -> None:
+    documents = [{"text": ["a", "b"], "image": [picture(1), picture(2)]}, "c"]
+    assert sorted(row["index"] for row in rerank(live, "q", documents)["results"]) == [0, 1]
+
+
+def test_top_and_documents_given_back(live: Running) -> None:
+    image = {"image": picture(2)}
+    found = rerank(live, "apple", ["a", {"text": "b"}, image], top_n=2, return_documents=True)
+    assert len(found["results"]) == 2
+    given = {0: {"text": "a"}, 1: {"text": "b"}, 2: image}
+    assert all(row["document"] == given[row["index"]] for row in found["results"])
+    assert "document" not in rerank(live, "apple", ["a"])["results"][0]
+
+
+def test_equal_scores_keep_the_order_of_the_documents(live: Running) -> None:
+    found = rerank(live, "apple", ["same"] * 5)
+    best = max(row["relevance_score"] for row in found["results"])
+    ties = [row["index"] for row in found["results"] if row["relevance_score"] == best]
+    assert ties == sorted(ties)
+
+
+def test_tokens_of_a_document_are_limited(live: Running, models: Models) -> None:
+    long = "one two three four five six seven eight nine ten"
+    tokenizer = models.reranker.processor.tokenizer
+    cut = tokenizer.cut(long, 4, parse_special=False)
+    assert cut != long
+    found = rerank(live, "q", [long, "short"], max_tokens_per_doc=4)
+    expected = models.reranker.predict([("q", cut), ("q", "short")])
+    assert np.abs(np.array(scores(found)) - expected).max() < CLOSE
+    assert found["meta"]["warnings"][0].startswith("documents[0]: ")
+
+
+def test_many_queries_at_once(live: Running, models: Models) -> None:
+    groups = [
+        (f"query {number}", [f"document {number} {row}" for row in range(1 + number % 9)]) for number in range(20)
+    ]
+    requests = [("/v2/rerank", {"query": query, "documents": documents}) for query, documents in groups]
+    for (query, documents), answer in zip(groups, together(live.url, requests), strict=True):
+        expected = models.reranker.predict([(query, one) for one in documents])
+        assert np.abs(np.array(scores(answer.json())) - expected).max() < CLOSE
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"query": "a"}, 400, "documents"),
+        ({"query": "a", "documents": []}, 400, "documents"),
+        ({"documents": ["a"]}, 400, "query"),
+        ({"query": "a", "documents": ["b"], "top_n": 0}, 400, "top_n"),
+        ({"query": "a", "documents": ["b"], "rank_fields": ["title"]}, 400, "rank_fields"),
+        ({"query": "a", "documents": ["b"], "model": "other"}, 404, "model"),
+        ({"query": "a", "documents": ["b", {"image": uri(b"no picture")}]}, 400, "documents[1].image"),
+        ({"query": {"image": uri(b"no picture")}, "documents": ["b"]}, 400, "query.image"),
+        ({"query": "a", "documents": ["b", {"title": "c"}]}, 400, "documents[1].title"),
+    ],
+)
+def test_errors(live: Running, body: Any, status: int, param: str) -> None:
+    answer = live.post("/v1/rerank", body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["param"] == param

@@ -1,0 +1,286 @@
+"""A server's life: loading, ready, failing, draining; batches of several requests, and devices."""
+
+import copy
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from torch import Tensor
+
+from anyseek.engine import Embedder
+from anyseek.engine.compute import Row
+from anyseek.engine.features import CacheOptions
+from anyseek.errors import CapacityError, CheckpointError, ConfigError
+from anyseek.processing import Processor
+from anyseek.server import Bounds, Models, ServerOptions, serve
+from tests.server.conftest import WAIT, Running, Start, embedding_alone, picture, png, together, until
+from tests.server.test_door import Asking, held
+
+EMBED = "/v1/embeddings"
+
+
+@pytest.fixture
+def own() -> Models:
+    """A model that only one test uses."""
+    return embedding_alone()
+
+
+def vectors(answer: httpx.Response) -> np.ndarray:
+    assert answer.status_code == 200, answer.text
+    return np.array([row["embedding"] for row in answer.json()["data"]])
+
+
+# a life
+
+
+def test_healthy_but_not_ready_while_it_loads(start: Start, models: Models) -> None:
+    gate = threading.Event()
+
+    def load() -> Models:
+        gate.wait(WAIT)
+        return models
+
+    with start(load, loaded=False) as live:
+        assert live.client.get("/health").status_code == 200
+        for answer in (live.client.get("/ready"), live.client.get("/info"), live.post(EMBED, {"input": "a"})):
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"] == "5"
+            assert "being loaded" in answer.json()["error"]["message"]
+        gate.set()
+        until(lambda: live.client.get("/ready").status_code == 200)
+        assert live.post(EMBED, {"input": "a"}).status_code == 200
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_server() -> None:
+    def load() -> Models:
+        raise CheckpointError("the folder is empty")
+
+    told: list[str] = []
+    with pytest.raises(CheckpointError, match="the folder is empty"):
+        serve(load, ServerOptions(port=0), told.append)
+    assert told[0].startswith("http://127.0.0.1:")
+
+
+def test_what_was_taken_is_finished_and_nothing_new_is_taken(start: Start, models: Models) -> None:
+    with start() as live:
+        asking = Asking(live)
+        with held(models):
+            for _ in range(3):
+                asking.post({"input": ["a", "b"]})
+            live.server.drain()
+            answer = live.post(EMBED, {"input": "a"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "shutting_down")
+            assert live.client.get("/ready").status_code == 503
+            assert live.client.get("/health").status_code == 200
+        asking.join()
+        assert [answer.status_code for answer in asking.answers] == [200] * 3
+
+
+def test_a_shutdown_does_not_wait_for_ever(start: Start, models: Models) -> None:
+    """A batch that does not end is given up, and who waits for it is told."""
+    with start(bounds=Bounds(drain_seconds=0.2)) as live:
+        asking = Asking(live)
+        with held(models):
+            asking.post({"input": "a"})
+            live.server.drain()
+            asking.join()
+        assert [answer.status_code for answer in asking.answers] == [503]
+
+
+def test_a_shutdown_does_not_wait_for_a_model_to_be_loaded(start: Start, models: Models) -> None:
+    gate = threading.Event()
+
+    def load() -> Models:
+        gate.wait(WAIT)
+        return models
+
+    with start(load, loaded=False) as live:
+        assert live.client.get("/health").status_code == 200
+    gate.set()
+
+
+def test_drained_by_a_signal(tmp_path: Path) -> None:
+    """The command line: SIGTERM while a request is being computed, which is still answered, and an end with 0."""
+    command = [sys.executable, "-m", "anyseek", "serve", "--port", "0", "--model", "tiny", "--no-rerank", "--no-keys"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.search(r"listening on (http://\S+) for everybody on this machine", line)
+        assert found, line
+        url, answers = found[1], []
+        with httpx.Client(base_url=url, timeout=5 * WAIT, trust_env=False) as client:
+            until(lambda: client.get("/ready").status_code == 200)
+            body = {"input": ["some words " * 20] * 1000, "encoding_format": "base64"}
+            thread = threading.Thread(target=lambda: answers.append(client.post(EMBED, json=body)))
+            thread.start()
+            until(lambda: "anyseek_requests_inside 2.0" in httpx.get(f"{url}/metrics", trust_env=False).text)
+            process.send_signal(signal.SIGTERM)
+            thread.join(5 * WAIT)
+        assert answers[0].status_code == 200
+        assert len(answers[0].json()["data"]) == 1000
+        assert process.wait(WAIT) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+# failures
+
+
+def test_a_batch_that_fails_is_computed_request_by_request(
+    start: Start, own: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = own.computes("embedding")[0]
+    real = compute.run
+    guilty = own.embedder.plan("the guilty one, with its very own length").tokens
+
+    def run(rows: Sequence[Row], *rest: Any) -> Tensor:
+        if any(row.sample.num_tokens == guilty for row in rows):
+            raise CapacityError("one input of 1 tokens does not fit")
+        return real(rows, *rest)
+
+    with start(lambda: own) as live:
+        expected = own.embedder.encode(["a", "b c"])
+        monkeypatch.setattr(compute, "run", run)
+        asking = Asking(live)
+        with held(own):
+            for given in ("first", "a", "the guilty one, with its very own length", "b c"):
+                asking.post({"input": given})
+        asking.join()
+        assert sorted(answer.status_code for answer in asking.answers) == [200, 200, 200, 413]
+        found = np.concatenate([vectors(answer) for answer in asking.answers if answer.status_code == 200])
+        for vector in expected:
+            assert np.abs(found - vector).max(axis=1).min() < 2e-6
+        assert live.client.get("/health").status_code == 200
+
+
+def test_a_device_that_is_lost_is_told(
+    start: Start, own: Models, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any) -> Tensor:
+        raise RuntimeError("the device is lost, while it had a secret word")
+
+    with start(lambda: own) as live:
+        monkeypatch.setattr(own.computes("embedding")[0], "run", run)
+        for _ in range(3):
+            answer = live.post(EMBED, {"input": "a"})
+            assert answer.status_code == 500
+            assert answer.json()["error"]["type"] == "server_error"
+            assert "secret" not in answer.text
+        assert live.client.get("/health").status_code == 503
+        assert live.client.get("/ready").status_code == 503
+        monkeypatch.undo()
+        assert live.post(EMBED, {"input": "a"}).status_code == 200
+        assert live.client.get("/health").status_code == 200
+    assert "secret" not in "".join(capfd.readouterr())  # an exception's message may hold what somebody sent
+
+
+def test_a_reranker_that_is_not_there(start: Start, own: Models) -> None:
+    with start(lambda: own) as live:
+        answer = live.post("/v1/rerank", {"query": "a", "documents": ["b"]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        assert [model["kind"] for model in live.client.get("/info").json()["models"]] == ["embedding"]
+
+
+# batches
+
+
+def test_requests_share_batches(start: Start, own: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is computed the others wait, and then go together."""
+    batches: list[int] = []
+    compute = own.computes("embedding")[0]
+    real = compute.run
+
+    def run(rows: Sequence[Row], *rest: Any) -> Tensor:
+        batches.append(len(rows))
+        return real(rows, *rest)
+
+    with start(lambda: own) as live:
+        monkeypatch.setattr(compute, "run", run)
+        asking = Asking(live)
+        with held(own):
+            for number in range(12):
+                asking.post({"input": f"text {number}"})
+            until(lambda: len(live.app.engine._queue) == 11)
+        asking.join()
+        assert batches == [1, 11]
+
+
+def test_pictures_are_decoded_before_the_lane_and_known_ones_never_again(
+    start: Start, own: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    real = Processor.decode
+
+    def decode(self: Processor, visual: Any) -> Tensor:
+        threads.append(threading.current_thread().name)
+        return real(self, visual)
+
+    monkeypatch.setattr(Processor, "decode", decode)
+    with start(lambda: own) as live:
+        first = vectors(live.post(EMBED, {"input": [{"image": picture(1)}, {"image": picture(2)}]}))
+        assert len(threads) == 2
+        assert all(name.startswith("anyseek-decoding") for name in threads)
+        again = vectors(live.post(EMBED, {"input": [{"image": picture(2)}, {"image": picture(1), "text": "x"}]}))
+        assert len(threads) == 2
+        assert np.abs(first[1] - again[0]).max() < 2e-6
+
+
+def test_features_that_were_forgotten_are_made_again(start: Start) -> None:
+    """The cache has room for one picture: what the lane believes to be known may be gone."""
+    models = embedding_alone(caches=CacheOptions(feature_bytes=30_000))
+    expected = models.embedder.encode([{"image": png(seed=seed)} for seed in range(4)])
+    with start(lambda: models) as live:
+        for _ in range(2):
+            answers = together(live.url, [(EMBED, {"input": [{"image": picture(seed)}]}) for seed in range(4)])
+            for answer, vector in zip(answers, expected, strict=True):
+                assert np.abs(vectors(answer)[0] - vector).max() < 2e-6
+
+
+def test_every_device_has_a_lane(start: Start, own: Models) -> None:
+    embedder = own.embedder
+    several = Embedder([embedder.backbone, copy.deepcopy(embedder.backbone)], embedder.processor)
+    models = Models(embedder=several, reranker=None, names={"embedding": ("small",)})
+    texts = [[f"text {number}"] * 3 for number in range(16)]
+    expected = embedder.encode([group[0] for group in texts])
+    with start(lambda: models) as live:
+        assert len(live.app.engine._lanes) == 2
+        for answer, vector in zip(
+            together(live.url, [(EMBED, {"input": group}) for group in texts]), expected, strict=True
+        ):
+            assert np.abs(vectors(answer) - vector).max() < 2e-6
+
+
+def test_a_batch_takes_about_the_time_that_is_wanted(start: Start, own: Models) -> None:
+    with start(lambda: own, batch_seconds=0.001) as live:
+        live.post(EMBED, {"input": ["some words"] * 50})
+        engine = live.app.engine
+        assert 256 <= engine._budget("embedding") <= engine.options.batch_tokens
+        assert engine._budget("embedding") == max(256, int(engine._rates["embedding"] * 0.001))
+        assert engine._budget("reranking") == engine.options.batch_tokens  # not measured yet
+
+
+def test_info_tells_what_vectors_hang_on(live: Running, models: Models) -> None:
+    info = live.client.get("/info").json()
+    embedding, reranking = info["models"]
+    assert (embedding["id"], embedding["dim"], embedding["dtype"]) == (
+        "small-embedding",
+        models.embedder.dim,
+        "float32",
+    )
+    assert embedding["special_tokens_in_text"] is False
+    assert embedding["sources"]["urls"] is False
+    assert embedding["pixels_and_frames"]["max_pixels"] == 1800 * 32**2
+    assert embedding["template_sha256"] != reranking["template_sha256"]
+    assert info["bounds"]["items"] == 2048
+
+
+def test_keys_that_cannot_be_read_stop_the_start(models: Models, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is missing"):
+        serve(lambda: models, ServerOptions(port=0, keys=tmp_path / "none.json"), print)
