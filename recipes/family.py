@@ -51,7 +51,7 @@ SHARE = 4
 """For so many queries of a lesson there is one more, that is mined and that the teacher is asked."""
 PROBED = 3
 """Queries of each task that the weights of the merge are found on."""
-EVALUATED = 90
+EVALUATED = 60
 """Queries of each task."""
 FRESH = 7
 """Steps that count as done, which the collection depends on."""

@@ -91,21 +91,21 @@ HARD = 5
 def s0() -> Stage:
     """All tasks, against what happens to be in the batch and against a query's own candidates."""
     sources = [_lesson(name) for name in LESSONS]
-    return _embedder("s0", BASE, sources, TrainOptions(steps=300, learning_rate=1.5e-4, warmup_steps=30))
+    return _embedder("s0", BASE, sources, TrainOptions(steps=3000, learning_rate=1.5e-4))
 
 
 def s1() -> Stage:
     """All tasks again, and other queries with the documents that s0 takes for answers."""
     mined = [_source(name, MINED, LESSONS[name].negatives) for name in FOUND]
     sources = (*mined, *(_lesson(name, share=0.5 if name in FOUND else 1.0) for name in LESSONS))
-    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=200, learning_rate=2e-4, warmup_steps=20))
+    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=1500, learning_rate=1e-4))
 
 
 def s2() -> Stage:
     """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
     scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in TAUGHT]
     sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
-    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=80, learning_rate=5e-5, warmup_steps=10))
+    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=400, learning_rate=5e-5))
 
 
 def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions) -> Stage:
