@@ -16,6 +16,7 @@ from anyseek.cli.main import main
 from anyseek.errors import DependencyError
 from anyseek.model import hub
 from anyseek.training.data import About, Dataset, DatasetWriter
+from anyseek.training.mining import MineOptions
 from tests.training.mining.planted import Angles, Judge
 
 Run = Callable[..., Result]
@@ -108,6 +109,14 @@ def test_dry_run_writes_nothing(run: Run, data: Path, tmp_path: Path, monkeypatc
     changed = json.loads(run("mine", data, out, "--dry-run", "--json", "--max-tokens", 99).stdout)
     assert [one["there"] for one in changed["shelves"]] == [0, 0]
     assert "since limits changed" in changed["shelves"][1]["news"]
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    given = {parameter.name: parameter.default for parameter in main.commands["mine"].params}
+    options = MineOptions(work=Path())
+    assert (given["top"], given["pool"], given["relevant_above"]) == (options.top, options.pool, options.relevant)
+    assert (given["positive_above"], given["margin"]) == (options.bounds.positive, options.bounds.margin)
+    assert (given["negatives"], given["seed"]) == (options.preference.most, options.preference.seed)
 
 
 def test_ranks_are_checked(run: Run, data: Path, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from anyseek.errors import ConfigError
-from anyseek.evaluation.tasks import SPECS, Task, choose, make, run, spec_named
+from anyseek.evaluation.tasks import QUERIES as QUERIES_OF_A_TASK
+from anyseek.evaluation.tasks import SEED, SPECS, RunOptions, Task, choose, make, run, spec_named
 from anyseek.evaluation.tasks.making import build, held_out_shares
 from anyseek.evaluation.tasks.task import Pool
 from anyseek.items import Image, Item, Text, Video
+from anyseek.vectors import PRECISIONS
 from anyseek.world import Clip, Scene, held_out, object_ids
 from anyseek.world.asking import subjects
 from anyseek.world.english import a
@@ -252,6 +254,19 @@ def test_an_embedder_that_tells_nothing_reaches_chance() -> None:
             found.append((done.score("embedder") - done.chance, len(task.queries)))
     mean = np.average([gap for gap, _ in found], weights=[count for _, count in found])
     assert abs(mean) < 0.035  # three standard errors of 720 queries at a chance of 0.11
+
+
+def test_defaults_are_those_of_the_command_line() -> None:
+    from anyseek.cli.evaluate import evaluate
+
+    options, given = RunOptions(), {parameter.name: parameter for parameter in evaluate.params}
+    assert (given["queries"].default, given["seed"].default) == (QUERIES_OF_A_TASK, SEED)
+    assert (given["top"].default, given["dim"].default, given["precision"].default) == (
+        options.top,
+        options.dim,
+        options.precision,
+    )
+    assert set(given["precision"].type.choices) == set(PRECISIONS)
 
 
 def test_too_few_queries_are_an_error() -> None:

@@ -74,6 +74,15 @@ def test_kinds_and_negatives_are_as_asked(tmp_path: Path) -> None:
     assert all(not example.negatives for example in Dataset.open(tmp_path / "b").examples())
 
 
+def test_defaults_are_those_of_the_command_line() -> None:
+    from anyseek.cli.data import data
+
+    options, given = WorldOptions(), {parameter.name: parameter.default for parameter in data.commands["world"].params}
+    assert tuple(given["kinds"].split(",")) == options.kinds
+    for name in ("size", "seed", "split", "negatives"):
+        assert given[name] == getattr(options, name)
+
+
 def test_what_cannot_be_asked_for(tmp_path: Path) -> None:
     for wrong in ({"size": 0}, {"negatives": -1}, {"kinds": ()}):
         with pytest.raises(ConfigError):
