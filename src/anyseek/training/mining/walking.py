@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -68,7 +67,7 @@ class Walk:
         self.document_ids: list[str] = []
         self.left: dict[Side, set[str]] = {}
 
-    def copy(self, writer: DatasetWriter, errors: Mapping[Side, Mapping[int, str]] = MappingProxyType({})) -> None:
+    def copy(self, writer: DatasetWriter, errors: Mapping[Side, Mapping[int, str]] | None = None) -> None:
         """Copy both tables.
 
         Args:
@@ -76,7 +75,7 @@ class Walk:
             errors: what is wrong with items that are to be left out, by number of the row.
         """
         for side in SIDES:
-            table, wrong = self.data.table(side), errors.get(side, {})
+            table, wrong = self.data.table(side), (errors or {}).get(side, {})
             for row, text in wrong.items():
                 self.account.add_bad(side, table[row]["id"], text)
             ids, self.left[side] = copy_items(self.data, writer, side, self.account.add_bad, wrong)
@@ -87,7 +86,7 @@ class Walk:
         """Go over the relevance of what was copied.
 
         Args:
-            take: is given a block of queries after the other.
+            take: is given one block of queries after the other.
             name: of the progress bar.
             scores: what asks a reranker for a block, if anything does.
             show: whether there is a bar, on stderr.
