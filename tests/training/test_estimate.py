@@ -18,6 +18,7 @@ from anyseek.model.shapes import published_shape, shape_named
 from anyseek.training import TrainOptions
 from anyseek.training.costs import Costs, Trains
 from anyseek.training.estimate import Load, config_for, estimate
+from anyseek.training.recipes import changed
 from anyseek.training.stage import Stage, StageSource
 
 IDS = {"image_token_id": 1, "video_token_id": 2, "vision_start_token_id": 3, "vision_end_token_id": 4}
@@ -206,6 +207,21 @@ def test_memory_of_what_learns() -> None:
     assert whole.total > whole.weights + whole.masters + whole.moments
 
 
+def test_shards_divide_what_learns() -> None:
+    """Everything but activations, and what is whole at once: the embedding with its gradient, added up in fp32."""
+    config = published_shape("2b").config()  # type: ignore[union-attr]
+    stage = replace(STAGE, lora=None, parallel="shard")
+    alone, fourth = (estimate(stage, config, processes=number).memory for number in (1, 4))
+    for name in ("weights", "masters", "moments", "gradients"):
+        assert getattr(fourth, name) == getattr(alone, name) / 4
+    assert fourth.activations == alone.activations
+    assert fourth.together == config.text.vocab_size * config.text.hidden_size * (2 + 2 + 4)
+    assert estimate(replace(stage, lora=LORA), config).memory.together == fourth.together / 4
+    replicated = estimate(replace(stage, parallel="replicate"), config, processes=4)
+    assert replicated.memory.masters == alone.masters and replicated.memory.together == 0
+    assert "divided among 4 process(es)" in estimate(stage, config, processes=4).notes[-1]
+
+
 def test_pieces_and_checkpoints_trade_memory_for_work() -> None:
     config = published_shape("2b").config()  # type: ignore[union-attr]
     large = estimate(replace(STAGE, piece_tokens=10**9), config, rate=1e14)
@@ -228,6 +244,19 @@ def test_tokens_are_counted_by_prompt() -> None:
     assert pairs.tokens == 64 * 2 * (64 + 1280 + 24)
     with pytest.raises(ConfigError, match="as many loads"):
         estimate(STAGE, config, loads=[Load(), Load()])
+
+
+def test_limits_of_a_stage_are_taken_into_account() -> None:
+    """36 merged patches of a picture instead of 1,280; of a video four pairs of frames, each of 768 at most."""
+    config = published_shape("2b").config()  # type: ignore[union-attr]
+    small = changed(STAGE, ["limits.max_pixels=36864", "limits.max_frames=8"])
+    needs = estimate(small, config)
+    assert needs.visual == 64 * 2 * 36
+    assert "36 tokens, a video for 3,072" in needs.notes[0]
+    assert needs.work.total < estimate(STAGE, config).work.total / 10
+    assert "a video for 300" in estimate(changed(STAGE, ["limits.total_pixels=307200"]), config).notes[0]
+    large = changed(STAGE, ["limits.max_pixels=2097152"])
+    assert estimate(large, config).visual == 64 * 2 * 2048  # more than the report's is what was asked for
 
 
 def test_a_model_that_is_not_here() -> None:

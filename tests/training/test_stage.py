@@ -1,6 +1,7 @@
 """A whole stage on the bundled models: it learns, can be stopped, and leaves a folder that loads."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from anyseek.engine import Embedder, Reranker
 from anyseek.errors import ConfigError, TrainingError
 from anyseek.model import LoraOptions
 from anyseek.training import TrainOptions
+from anyseek.training import stage as stages
 from anyseek.training.data import WorldOptions, write_world
+from anyseek.training.recipes import changed
+from anyseek.training.sampling import Batch, Mixture
 from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, run_stage
 
 
@@ -49,8 +53,37 @@ def test_an_embedder_learns_through_adapters(stage: Stage) -> None:
     folder = run_stage(longer, show_progress_bar=False)
     assert np.mean(losses(longer)[-3:]) < np.mean(losses(longer)[:3])
     before, after = Embedder.load("tiny").backbone.state_dict(), Embedder.load(folder).backbone.state_dict()
-    changed = {name.split(".")[-2] for name in before if not before[name].equal(after[name])}
-    assert changed == {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+    learnt = {name.split(".")[-2] for name in before if not before[name].equal(after[name])}
+    assert learnt == {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+    alone = Embedder.load("tiny", adapter=longer.out / "adapter").backbone.state_dict()
+    assert max(float((alone[name] - after[name]).abs().max()) for name in after) < 1e-6
+
+
+def test_limits_of_a_stage_are_those_of_its_inputs(stage: Stage, tmp_path: Path) -> None:
+    """Nine merged patches of each picture instead of more; the model that is written keeps its own limits."""
+    seen: list[int] = []
+
+    class Watched(Mixture):
+        def batches(self, first: int = 0) -> Iterator[Batch]:
+            for batch in super().batches(first):
+                seen.extend(tokens for laid in batch.inputs for _, tokens in laid.row.visuals)
+                yield batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "Mixture", Watched)
+        short = replace(stage, training=replace(stage.training, steps=1))
+        run_stage(short, show_progress_bar=False)
+        assert max(seen) > 9
+        seen.clear()
+        small = changed(replace(short, out=tmp_path / "small"), ["limits.max_pixels=9216"])
+        folder = run_stage(small, show_progress_bar=False)
+        assert 0 < max(seen) <= 9
+    own = Embedder.load("tiny").processor.options.limits
+    assert Embedder.load(folder).processor.options.limits == own
+    with pytest.raises(ConfigError, match="max_pixels"):
+        changed(stage, ["limits.max_pixels=-1"])
+    with pytest.raises(ConfigError, match="did you mean 'max_pixels'"):
+        changed(stage, ["limits.max_pixel=9216"])
 
 
 def test_a_learned_step_goes_with_the_model(stage: Stage) -> None:

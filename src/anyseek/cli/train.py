@@ -25,24 +25,29 @@ __all__ = ["train"]
     default=None,
     help="With --dry-run: rate of matrix products where it will train; measured here if not given.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="With --dry-run: how many will train, where parallel=shard divides the weights among them.",
+)
 @json_option
 @debug_option
-def train(
-    recipe: str, settings: tuple[str, ...], dry_run: bool, shape: str | None, tflops: float | None, as_json: bool
-) -> None:
+def train(recipe: str, settings: tuple[str, ...], dry_run: bool, as_json: bool, **where: Any) -> None:
     """Train by RECIPE, a function `module:name` that gives a stage, such as recipes.captions:stage.
 
     A run that was stopped goes on when it is started again. Over several processes:
     torchrun --nproc-per-node 2 -m anyseek train RECIPE
     """
     from anyseek.cli.output import note, print_json
-    from anyseek.training.processes import join
+    from anyseek.training.processes import join, place
     from anyseek.training.recipes import as_data, changed, load_recipe
     from anyseek.training.stage import run_stage
 
     stage = changed(load_recipe(recipe), settings)
     if dry_run:
-        needs = _needs(stage, shape, tflops)
+        needs = _needs(stage, **where)
         if as_json:
             print_json({"stage": as_data(stage), "needs": asdict(needs) if needs else None})
         else:
@@ -51,7 +56,13 @@ def train(
                 _print_needs(needs)
         return
     join()
+    rank, _ = place()
+    if rank == 0:
+        board = f"; look at them with: tensorboard --logdir {stage.out / 'tensorboard'}" if stage.tensorboard else ""
+        note(f"metrics: {stage.out / 'metrics.jsonl'}{board}")
     folder = run_stage(stage)
+    if rank > 0:
+        return
     if as_json:
         print_json({"model": str(folder)})
     else:
@@ -70,7 +81,7 @@ def _print(resolved: dict[str, Any], path: str = "") -> None:
             click.echo(f"{path}{name}={value}")
 
 
-def _needs(stage: "Stage", shape: str | None, tflops: float | None) -> "Needs | None":
+def _needs(stage: "Stage", shape: str | None, tflops: float | None, processes: int) -> "Needs | None":
     """The estimate; None, with a note, where nothing is known of the model."""
     from anyseek.cli.output import note
     from anyseek.errors import CheckpointError
@@ -82,7 +93,7 @@ def _needs(stage: "Stage", shape: str | None, tflops: float | None) -> "Needs | 
     except CheckpointError as error:
         note(f"no estimate: {error}; or give --shape 2b or 8b")
         return None
-    return estimate(stage, config, rate=tflops * 1e12 if tflops else _rate(stage))
+    return estimate(stage, config, rate=tflops * 1e12 if tflops else _rate(stage), processes=processes)
 
 
 def _rate(stage: "Stage") -> float:

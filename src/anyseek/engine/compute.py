@@ -61,13 +61,20 @@ class Seen:
 class Compute:
     """A model with its caches; computes chunks, one at a time, whichever thread they come from."""
 
-    def __init__(self, backbone: Backbone, attention: str, caches: CacheOptions) -> None:
-        """Run `backbone` with this attention backend."""
+    def __init__(
+        self, backbone: Backbone, attention: str, caches: CacheOptions, most: Callable[[int], int] | None = None
+    ) -> None:
+        """Run `backbone` with this attention backend.
+
+        `most` is the largest number of any process, where weights lie in shards: all of them then make the same passes
+        over the layers in the same order, as each pass brings the shards together.
+        """
         self.backbone = backbone
         self.attention = attention
         self.prefixes = PrefixCache(caches.prefix_bytes)
         self.features = caches.shared or FeatureCache(caches.feature_bytes, caches.host_feature_bytes)
         self.graphs = Graphs(caches.graphs if self.device.type == "cuda" else 0, record)
+        self._most = most
         self._is_shared = caches.shared is not None
         self._weights: list[tuple[int, int]] = []
         self._tower = b""
@@ -128,6 +135,7 @@ class Compute:
 
         Caches must be off (`CacheOptions.none`), as weights change and what they hold would keep old graphs alive.
         """
+        blank = self._blank(len(shown))
         features = self._see(rows, shown, batch_tokens)
         nodes, last = self._tree(rows)
         blocks = self._remember(rows, nodes, features, batch_tokens)
@@ -152,7 +160,8 @@ class Compute:
             done.update(zip(places, states.unbind(), strict=True))
 
         self._in_batches(costs, batch_tokens, finish)
-        return torch.stack([done[place] for place in range(len(rows))])
+        states = torch.stack([done[place] for place in range(len(rows))])
+        return states if blank is None else states + 0 * blank.sum()  # so that its backward pass is made too
 
     def _see(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> dict[bytes, Tensor]:
         """Features of everything the rows show, each computed once."""
@@ -171,8 +180,21 @@ class Compute:
         self._in_batches(missing, batch_tokens, see)
         return found
 
+    def _blank(self, seen: int) -> Tensor | None:
+        """Features of nothing, where another process has something to see and this one has not."""
+        tower = self.backbone.visual
+        if tower is None or self._most is None or self._most(seen) == 0 or seen:
+            return None
+        patches = torch.zeros(4, tower.config.patch_dim, dtype=torch.uint8, device=self.device)
+        return self.backbone.see(patches, [(1, 2, 2)], self.attention)
+
     def _tree(self, rows: Sequence[Row]) -> tuple[list[Node], list[int]]:
-        """Beginnings to share; numbers below zero stand for what is shown, so that equal means equal pixels."""
+        """Beginnings to share; numbers below zero stand for what is shown, so that equal means equal pixels.
+
+        None where processes make the same passes: each has a tree of its own.
+        """
+        if self._most is not None:
+            return [], [-1] * len(rows)
         numbers: dict[bytes, int] = {}
         sequences = []
         for row in rows:
@@ -236,6 +258,11 @@ class Compute:
                 try:
                     work(batch)
                 except torch.OutOfMemoryError:
+                    if self._most is not None:
+                        raise CapacityError(
+                            f"a batch of {sum(waiting[one] for one in batch)} tokens does not fit into the memory of "
+                            f"{self.device} beside the shards; give less at once, as with piece_tokens"
+                        ) from None
                     if len(batch) == 1:
                         raise CapacityError(
                             f"one input of {waiting[batch[0]]} tokens does not fit into the memory of {self.device}; "

@@ -24,6 +24,7 @@ def backward_in_pieces(
     costs: Sequence[int],
     budget: int,
     loss_of: Callable[[Tensor], Tensor],
+    most: Callable[[int], int] = int,
 ) -> Tensor:
     """Put the gradients of a loss of all inputs on the weights, holding the graph of one piece at a time.
 
@@ -33,29 +34,35 @@ def backward_in_pieces(
         costs: tokens and merged patches of each; pieces are cut by them, not by rows.
         budget: of a piece; what costs more than all of it stands alone.
         loss_of: `(inputs, dim)` in the order of the inputs to a scalar; what else has weights in it gets its gradients.
+        most: largest number of any process, where all must make as many passes; the others repeat their cheapest input,
+            without a gradient.
 
     Returns:
         The loss, without a graph: gradients lie on the weights already.
     """
     order = sorted(range(len(inputs)), key=costs.__getitem__, reverse=True)
-    pieces = list(under_budget(order, dict(enumerate(costs)), budget))
-    if len(pieces) == 1:
+    own = list(under_budget(order, dict(enumerate(costs)), budget))
+    passes = most(len(own))
+    if passes == 1:
         loss = loss_of(encode(inputs))
         loss.backward()
         return loss.detach()
+    pieces = own + [order[-1:]] * (passes - len(own))
     found: dict[int, Tensor] = {}
     states = []
     for piece in pieces:
         states.append(_random_state())
         with torch.no_grad():
-            found.update(zip(piece, encode([inputs[place] for place in piece]).unbind(), strict=True))
+            made = zip(piece, encode([inputs[place] for place in piece]).unbind(), strict=True)
+        found = dict(made) | found  # what is repeated counts as it was at first
     vectors = torch.stack([found[place] for place in range(len(inputs))]).requires_grad_()
     loss = loss_of(vectors)
     loss.backward()
     assert vectors.grad is not None, "a loss of the vectors"
-    for piece, state in zip(pieces, states, strict=True):
+    for number, (piece, state) in enumerate(zip(pieces, states, strict=True)):
+        share = vectors.grad[piece]
         with _replayed(state):
-            encode([inputs[place] for place in piece]).backward(vectors.grad[piece])
+            encode([inputs[place] for place in piece]).backward(share if number < len(own) else 0 * share)
     return loss.detach()
 
 

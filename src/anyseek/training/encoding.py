@@ -1,6 +1,6 @@
 """Inputs to vectors with gradients: the engine's own forward pass, shared beginnings and repeated pictures once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -49,18 +49,25 @@ def lay_out(processor: Processor, prepared: Prepared) -> Laid:
 class States:
     """`(inputs, hidden)` final last-token states of inputs, with gradients where they are enabled."""
 
-    def __init__(self, backbone: Backbone, attention: str = "auto", batch_tokens: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        attention: str = "auto",
+        batch_tokens: int = 1 << 30,
+        most: Callable[[int], int] | None = None,
+    ) -> None:
         """Run a model.
 
         Args:
             backbone: changed by training between calls.
             attention: backend.
             batch_tokens: of a packed batch; without limit, one pass takes all.
+            most: as `Compute` has it, where weights lie in shards.
         """
-        self._compute = Compute(backbone, attention, CacheOptions.none())
+        self._compute = Compute(backbone, attention, CacheOptions.none(), most)
         self._batch_tokens = batch_tokens
 
     def __call__(self, inputs: Sequence[Laid]) -> Tensor:
-        """Beginnings that inputs share are computed once, and so is what several of them show."""
+        """Beginnings that inputs share are computed once (not with shards), and so is what several of them show."""
         seen = {identity: one for laid in inputs for identity, one in laid.seen.items()}
         return self._compute.states([laid.row for laid in inputs], seen, self._batch_tokens)

@@ -15,10 +15,11 @@ import torch
 
 from anyseek.engine.runtime import DTYPES, own_limits
 from anyseek.errors import AnyseekError, CheckpointError, ConfigError
-from anyseek.items import Item, Text, Video
+from anyseek.items import Item, Limits, Text, Video
 from anyseek.model import ModelConfig
 from anyseek.model.hub import OWN_FILE, locate
 from anyseek.model.shapes import published_shape
+from anyseek.processing.rules import REFERENCE
 from anyseek.training.costs import Costs, Trains
 from anyseek.training.data import Dataset, Example
 from anyseek.training.stage import Stage, StageSource
@@ -119,6 +120,7 @@ class Memory:
         moments: both of AdamW.
         gradients: of what learns, and their fp32 copies.
         activations: of the largest piece, kept for its gradients.
+        together: of weights in shards, the largest part while it is whole, and its gradient.
     """
 
     weights: float
@@ -127,6 +129,7 @@ class Memory:
     moments: float
     gradients: float
     activations: float
+    together: float = 0.0
 
     @property
     def total(self) -> float:
@@ -197,14 +200,17 @@ def _folder(stage: Stage) -> Path:
     return locate(stage.model, "embedding" if stage.kind == "embedder" else "reranking")
 
 
-def estimate(stage: Stage, config: ModelConfig, *, rate: float | None = None, loads: Sequence[Load] = ()) -> Needs:
-    """What a stage needs.
+def estimate(
+    stage: Stage, config: ModelConfig, *, rate: float | None = None, loads: Sequence[Load] = (), processes: int = 1
+) -> Needs:
+    """What a stage needs, in each process.
 
     Args:
         stage: nothing of it is opened but a few rows of its datasets.
         config: of its model.
         rate: floating-point operations a second of large matrix products, on the machine that will train.
         loads: the batch of each source; guessed by `loads_of` where there are none.
+        processes: that weights in shards are divided among.
 
     Raises:
         ConfigError: the dtype is unknown, or loads and sources are not equally many.
@@ -215,6 +221,8 @@ def estimate(stage: Stage, config: ModelConfig, *, rate: float | None = None, lo
         loads, notes = loads_of(stage, _assumed(stage))
     if len(loads) != len(stage.sources):
         raise ConfigError(f"{len(stage.sources)} sources need as many loads (got {len(loads)})")
+    if stage.sharded:
+        notes = (*notes, f"weights and what learns are divided among {processes} process(es)")
     costs = Costs(config, _trains(stage))
     largest = max(loads, key=lambda load: load.cost)
     total = sum(source.weight for source in stage.sources)
@@ -230,7 +238,7 @@ def estimate(stage: Stage, config: ModelConfig, *, rate: float | None = None, lo
         tokens=sum(share * load.tokens for share, load in zip(shares, loads, strict=True)),
         visual=sum(share * load.visual for share, load in zip(shares, loads, strict=True)),
         pieces=_pieces(stage, largest),
-        memory=_memory(stage, costs, loads),
+        memory=_memory(stage, costs, loads, processes if stage.sharded else 1),
         work=work,
         seconds=work.total / rate if rate else None,
         notes=notes,
@@ -252,18 +260,26 @@ def _pieces(stage: Stage, load: Load) -> int:
     return ceil(load.cost / stage.piece_tokens)
 
 
-def _memory(stage: Stage, costs: Costs, loads: Sequence[Load]) -> Memory:
+def _memory(stage: Stage, costs: Costs, loads: Sequence[Load], shards: int) -> Memory:
     """At its largest, over the batches of all sources."""
     trains = costs.trains
-    learning, own = costs.learning_weights, trains.adapter_dtype.itemsize
+    learning, own = costs.learning_weights / shards, trains.adapter_dtype.itemsize
     return Memory(
-        weights=costs.weights * trains.dtype.itemsize,
-        adapters=costs.adapter_weights * own,
+        weights=costs.weights * trains.dtype.itemsize / shards,
+        adapters=costs.adapter_weights * own / shards,
         masters=learning * FP32,
         moments=2 * learning * FP32,
         gradients=learning * (own + FP32),  # those of the masters stay until the next step takes their place
         activations=max(_activations(stage, costs, load) for load in loads),
+        together=_together(costs) if stage.sharded else 0.0,
     )
+
+
+def _together(costs: Costs) -> float:
+    """The embedding, larger than any layer, and its gradient, which processes add up in fp32."""
+    text, trains = costs.config.text, costs.trains
+    size = trains.dtype.itemsize
+    return text.vocab_size * text.hidden_size * (size + (size + FP32) * trains.learns("text"))
 
 
 def _activations(stage: Stage, costs: Costs, load: Load) -> float:
@@ -356,12 +372,20 @@ def _prompts(stage: Stage, shown: Sequence[Shown], assumed: Assumed) -> Load:
 
 
 def _assumed(stage: Stage) -> Assumed:
-    """The report's limits, or those of the model's own folder where they are lower."""
-    report = Assumed()
+    """The stage's own limits; without any the report's, or those of the model's folder where they are lower."""
+    report, given = Assumed(), stage.limits
     try:
-        limits = own_limits(_folder(stage) / OWN_FILE)
+        known = own_limits(_folder(stage) / OWN_FILE)
     except AnyseekError:  # the model is not here; `config_for` says so where that matters
-        return report
-    image = min(report.image, (limits.max_pixels or CELL * report.image) // CELL)
-    video = min(report.video, (limits.total_pixels or CELL * report.video) // CELL)
-    return Assumed(image=image, video=video)
+        known = Limits()
+    image = _cells(given.max_pixels) or min(report.image, _cells(known.max_pixels) or report.image)
+    video = _cells(given.total_pixels) or min(report.video, _cells(known.total_pixels) or report.video)
+    rest = given.over(known).over(REFERENCE)
+    groups = max(1, (rest.max_frames or 2 * report.groups) // 2)
+    frame = _cells(rest.max_frame_pixels) or video
+    return Assumed(image=image, video=min(video, groups * frame), groups=groups)
+
+
+def _cells(pixels: int | None) -> int:
+    """Merged patches that so many pixels are at most; 0 where nothing is said."""
+    return max(1, pixels // CELL) if pixels else 0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from anyseek.errors import TrainingError
 from anyseek.training.optimiser import MasterAdamW
-from anyseek.training.processes import place
+from anyseek.training.processes import most, place
 from anyseek.training.resume import Keeper, seed_step
 
 __all__ = ["StepReport", "TrainOptions", "train"]
@@ -86,10 +86,9 @@ def train(
     rank, _ = place()
     start = time.monotonic()
     for step, batch in enumerate(batches(begun), begun):
-        elapsed = time.monotonic() - start
-        done = max(
-            (options.first + step) / options.steps, elapsed / options.max_seconds if options.max_seconds else 0.0
-        )
+        done = (options.first + step) / options.steps
+        if options.max_seconds:  # one clock for all processes, as they stop together
+            done = max(done, most(round(1000 * (time.monotonic() - start))) / 1000 / options.max_seconds)
         if done >= 1:
             return
         seed_step(options.seed, step, rank)

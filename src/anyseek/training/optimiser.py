@@ -6,12 +6,16 @@ import torch
 from torch import Tensor, distributed, nn
 
 from anyseek.errors import TrainingError
+from anyseek.training.sharding import in_shards, part_of
 
 __all__ = ["MasterAdamW"]
 
 
 class MasterAdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with state and weights in fp32, whatever the model has."""
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with state and weights in fp32, whatever the model has.
+
+    Of a weight in shards only this process's part has a master and moments.
+    """
 
     def __init__(
         self, model: nn.Module, *, learning_rate: float, weight_decay: float, clip: float, spike: float | None = None
@@ -23,7 +27,7 @@ class MasterAdamW:
         self.spike = spike
         self.usual = torch.zeros(())
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.masters = [p.detach().float().clone() for p in self.parameters]
+        self.masters = [part_of(p).detach().float().clone() for p in self.parameters]
         self.learning_rate, self.clip = learning_rate, clip
         groups = [
             {"params": [m for m in self.masters if (m.ndim > 1) == decays], "weight_decay": weight_decay * decays}
@@ -55,7 +59,7 @@ class MasterAdamW:
         if f"weight.{len(self.masters)}" in tensors:
             raise TrainingError(f"{source} is the state of a model with more weights; start the run in a new folder")
         self.usual = tensors.get("usual", self.usual)
-        copy_all(self.masters, self.parameters)
+        self._give()
 
     def step(self, scale: float) -> float:
         """Apply the gradients that lie on the model, averaged over processes, then clear them.
@@ -70,10 +74,10 @@ class MasterAdamW:
             TrainingError: the norm is not finite.
         """
         for master, parameter in zip(self.masters, self.parameters, strict=True):
-            gradient = torch.zeros_like(master) if parameter.grad is None else parameter.grad.float()
+            gradient = torch.zeros_like(master) if parameter.grad is None else part_of(parameter.grad).float()
             master.grad, parameter.grad = gradient, None
-        average_gradients(self.masters)
-        norm = float(nn.utils.clip_grad_norm_(self.masters, self.clip))
+        average_gradients(self._masters(sharded=False))
+        norm = self._clip()
         if not norm < float("inf"):
             raise TrainingError("the gradient is not finite; lower the learning rate")
         if self._is_spike(norm):
@@ -81,8 +85,34 @@ class MasterAdamW:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * scale
         self.optimiser.step()
-        copy_all(self.masters, self.parameters)
+        self._give()
         return norm
+
+    def _masters(self, *, sharded: bool) -> list[Tensor]:
+        """Of the weights in shards, or of those that every process has; the gradient of a shard is a mean already."""
+        pairs = zip(self.masters, self.parameters, strict=True)
+        return [master for master, parameter in pairs if in_shards(parameter) == sharded]
+
+    def _clip(self) -> float:
+        """Norm of the whole gradient before it is clipped; that of shards is known to all processes together."""
+        shards = self._masters(sharded=True)
+        if not shards:
+            return float(nn.utils.clip_grad_norm_(self.masters, self.clip))
+        squares = _squares(shards)
+        distributed.all_reduce(squares)
+        norm = float((squares + _squares(self._masters(sharded=False))).sqrt())
+        factor = min(1.0, self.clip / (norm + 1e-6))
+        for master in self.masters:
+            assert master.grad is not None
+            master.grad *= factor
+        return norm
+
+    def _give(self) -> None:
+        """Copy the masters into the weights."""
+        copy_all(self.masters, [part_of(parameter) for parameter in self.parameters])
+        for parameter in self.parameters:
+            if in_shards(parameter):  # what is kept for the old weights is known by their version
+                torch.autograd.graph.increment_version(parameter)
 
     def _is_spike(self, norm: float) -> bool:
         """Whether a norm is far above the running mean of the others, which it then does not enter."""
@@ -93,11 +123,21 @@ class MasterAdamW:
         return False
 
 
+def _squares(masters: Iterable[Tensor]) -> Tensor:
+    """Sum of the squares of all gradients, in fp64; zero without any."""
+    gradients = [master.grad for master in masters if master.grad is not None]
+    if not gradients:
+        return torch.zeros((), dtype=torch.float64)
+    return torch.stack([torch.linalg.vector_norm(gradient).double().square() for gradient in gradients]).sum()
+
+
 def average_gradients(parameters: Iterable[Tensor]) -> None:
     """Make every process's gradients the mean of all processes'; nothing without `torch.distributed`."""
     if not distributed.is_initialized():
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return
     together = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(together)
     together /= distributed.get_world_size()

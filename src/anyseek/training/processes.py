@@ -6,13 +6,17 @@ import torch
 from torch import Tensor, distributed
 from torch.autograd.function import Function
 
-__all__ = ["gather", "gather_counts", "join", "place"]
+__all__ = ["gather", "gather_counts", "join", "meet", "most", "place"]
 
 
 def join() -> None:
-    """Meet the other processes that torchrun has started; nothing without it."""
-    if distributed.is_torchelastic_launched() and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    """Meet the other processes that torchrun has started, each on a device of its own; nothing without it."""
+    if not distributed.is_torchelastic_launched() or distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(distributed.get_node_local_rank())
+    # numbers of rows go over the CPU, tensors over their own device
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def place() -> tuple[int, int]:
@@ -37,8 +41,19 @@ def gather_counts(count: int) -> list[int]:
     if not _several():
         return [count]
     counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(counts, torch.tensor([count]))
+    distributed.all_gather(counts, torch.tensor([count], dtype=torch.int64))
     return [int(one) for one in counts]
+
+
+def most(count: int) -> int:
+    """The largest number of all processes."""
+    return max(gather_counts(count))
+
+
+def meet() -> None:
+    """Wait until every process is here."""
+    if _several():
+        distributed.barrier()
 
 
 def _several() -> bool:

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from anyseek.errors import TrainingError
 from anyseek.training.optimiser import MasterAdamW
+from anyseek.training.processes import gather_counts, meet
 
 __all__ = ["Keeper"]
 
-TENSORS, ABOUT = "state.safetensors", "state.json"
+ABOUT = "state.json"
 PREFIX, UNFINISHED = "step-", ".unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
-    """Where and how often the state of a run is kept.
+    """Where and how often the state of a run is kept, in a folder that all processes see.
 
     Random numbers are drawn anew from seed and step (`TrainOptions.seed`) and batches from their number, so that the
     weights, the optimiser's moments and the step are all there is to keep.
@@ -31,31 +32,38 @@ class Keeper:
         folder: of the run.
         every: steps.
         most: states kept; the oldest go.
-        writes: whether this process writes; all read.
+        writes: whether this process writes what all share; all read.
+        part: number of this process, and how many there are, where each keeps a part of the state in a file of its own;
+            None where one writes all of it.
     """
 
     folder: Path
     every: int = 200
     most: int = 2
     writes: bool = True
+    part: tuple[int, int] | None = None
 
     def keep(self, optimiser: MasterAdamW, step: int) -> None:
         """Write the state after `step` steps; a crash in between leaves the one before."""
-        if not self.writes:
-            return
         target = self.folder / f"{PREFIX}{step:08d}"
         draft = target.with_name(target.name + UNFINISHED)
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        save_file(optimiser.state(), draft / TENSORS)
-        (draft / ABOUT).write_text(json.dumps({"step": step}) + "\n", encoding="utf-8")
-        for name in (TENSORS, ABOUT):
-            with (draft / name).open("rb") as file:
-                os.fsync(file.fileno())
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        for old in self._finished()[: -self.most]:
-            shutil.rmtree(old)
+        if self.writes:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+        if self.part:
+            meet()
+        if self.part or self.writes:
+            save_file(optimiser.state(), draft / self._file)
+            _to_disk(draft / self._file)
+        if self.part:
+            meet()  # whole means: with every process's part
+        if self.writes:
+            (draft / ABOUT).write_text(json.dumps({"step": step, "parts": self._parts}) + "\n", encoding="utf-8")
+            _to_disk(draft / ABOUT)
+            shutil.rmtree(target, ignore_errors=True)
+            draft.rename(target)
+            for old in self._finished()[: -self.most]:
+                shutil.rmtree(old)
 
     def restore(self, optimiser: MasterAdamW) -> int:
         """Load the newest state; without any, nothing changes.
@@ -64,26 +72,53 @@ class Keeper:
             Steps that are done.
 
         Raises:
-            TrainingError: the state is of another model, or damaged.
+            TrainingError: the state is of another model or another number of parts, damaged, or not what the other
+                processes find.
         """
         states = self._finished()
-        if not states:
-            return 0
-        newest = states[-1]
+        step = self._load(states[-1], optimiser) if states else 0
+        if len(set(gather_counts(step))) > 1:
+            raise TrainingError(f"the processes find different states in {self.folder}; let all of them see one folder")
+        return step
+
+    def _load(self, state: Path, optimiser: MasterAdamW) -> int:
+        """Load a state; its number of steps."""
         try:
-            step = int(json.loads((newest / ABOUT).read_text(encoding="utf-8"))["step"])
-            tensors: dict[str, Tensor] = load_file(newest / TENSORS)
+            about = json.loads((state / ABOUT).read_text(encoding="utf-8"))
+            step, parts = int(about["step"]), int(about.get("parts", 1))
+            tensors: dict[str, Tensor] = load_file(state / self._file) if parts == self._parts else {}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise TrainingError(
-                f"{newest} cannot be read ({error}); remove it to go on from the state before"
+                f"{state} cannot be read ({error}); remove it to go on from the state before"
             ) from error
-        optimiser.load_state(tensors, str(newest))
+        if parts != self._parts:
+            raise TrainingError(
+                f"{state} is a state in {parts} part(s), and this run has {self._parts}: start as many processes as "
+                "before with the same 'parallel', or start the run in a new folder"
+            )
+        optimiser.load_state(tensors, str(state))
         return step
+
+    @property
+    def _parts(self) -> int:
+        """Of a state."""
+        return self.part[1] if self.part else 1
+
+    @property
+    def _file(self) -> str:
+        """What this process writes and reads."""
+        return f"state-{self.part[0]:05d}.safetensors" if self.part else "state.safetensors"
 
     def _finished(self) -> list[Path]:
         """Whole states, the oldest first."""
         found = self.folder.glob(f"{PREFIX}*") if self.folder.is_dir() else ()
         return sorted(one for one in found if not one.name.endswith(UNFINISHED))
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file is there even after the power fails."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

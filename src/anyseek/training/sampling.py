@@ -20,7 +20,7 @@ from anyseek.processing import Processor
 from anyseek.training.data import Dataset, Example
 from anyseek.training.encoding import Laid, lay_out
 from anyseek.training.losses import Relevance
-from anyseek.training.processes import gather, gather_counts, place
+from anyseek.training.processes import gather, gather_counts, most, place
 
 __all__ = ["Batch", "Mixture", "Pairs", "Share", "Source"]
 
@@ -92,8 +92,8 @@ class Batch:
         """What is known of the documents of all processes together, in the order of `gather`."""
         before = _before(gather_counts(self.queries))
         owner, ids, scores = (gather(one) for one in (self.owner + before, self.document_ids, self.scores))
-        most = max(gather_counts(self.answer_ids.shape[1]))
-        filled = torch.nn.functional.pad(self.answer_ids, (0, most - self.answer_ids.shape[1]), value=-1)
+        width = most(self.answer_ids.shape[1])
+        filled = torch.nn.functional.pad(self.answer_ids, (0, width - self.answer_ids.shape[1]), value=-1)
         answers_by_id = gather(filled)
         own = owner[None] == torch.arange(len(answers_by_id))[:, None]
         answers = (answers_by_id[:, :, None] == ids[None, None]).any(1)
@@ -146,15 +146,17 @@ class Mixture:
         self.share = share
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
-        """Batches for an embedder from step `first` on, without end."""
+        """Batches for an embedder from step `first` on, without end; what one process cannot read all leave out."""
         for number, drawn, rng in self._draws(first):
-            if batch := self._batch(number, self._chosen(number, drawn, rng)):
+            batch = self._batch(number, self._chosen(number, drawn, rng))
+            if not most(batch is None) and batch:
                 yield batch
 
     def pairs(self, first: int = 0) -> Iterator[Pairs]:
         """Batches for a reranker from step `first` on, without end."""
         for number, drawn, rng in self._draws(first):
-            if pairs := self._pairs(number, self._chosen(number, drawn, rng)):
+            pairs = self._pairs(number, self._chosen(number, drawn, rng))
+            if not most(pairs is None) and pairs:
                 yield pairs
 
     def _draws(self, first: int) -> Iterator[tuple[int, list[int], random.Random]]:

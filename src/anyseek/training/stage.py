@@ -12,21 +12,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from anyseek.engine import Embedder, Reranker
+from anyseek.engine.features import CacheOptions
 from anyseek.errors import ConfigError
-from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, yes_no_logit
-from anyseek.model.hub import keep_own
+from anyseek.items import Limits
+from anyseek.model import Backbone, LoraOptions, add_lora, merge_lora, save_adapter, yes_no_logit
+from anyseek.model.hub import keep_own, released
 from anyseek.training.caching import backward_in_pieces
 from anyseek.training.data import Dataset
 from anyseek.training.encoding import Laid, States
 from anyseek.training.loop import StepReport, TrainOptions, train
 from anyseek.training.losses import Objective, classification, contrastive, cosent, distillation, yes_no
-from anyseek.training.processes import gather, place
+from anyseek.training.processes import gather, meet, most, place
 from anyseek.training.resume import Keeper
 from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
+from anyseek.training.sharding import quiet, shard, whole
 from anyseek.training.views import Views
 from anyseek.training.watching import Guard, Metrics
 
@@ -88,18 +91,22 @@ class Stage:
     Attributes:
         kind: which model is trained.
         model: to begin with: a folder, or a name that `Embedder.load` takes.
-        out: folder of the run; the model is written into its `model`.
+        out: folder of the run; the model is written into its `model`, adapters alone into its `adapter`.
         sources: datasets.
         objective: of an embedder.
         training: steps and rates.
         lora: adapters that learn instead of the weights; None trains these.
         vision: whether the vision tower learns too, where there are no adapters.
+        limits: how much of an input the model is shown while it learns; gaps are filled by the model's own, which the
+            written model keeps.
         dtype: of the model while it learns; masters are fp32.
         device: where.
         attention: backend.
         kernels: what stands between the matrix products, one of `ops.KERNELS`.
         piece_tokens: tokens and merged patches of which the graph is held at once.
         checkpointing: whether layers are computed again for their gradients.
+        parallel: whether each of several processes has all the weights (`replicate`), or a part of each with its
+            masters, moments and gradients, and layers are whole only while they run (`shard`).
         keep_every: steps between states that a run can go on from.
         dev: dataset on which the model must not get worse (R@1 of an embedder, accuracy of a reranker); None for none.
         evaluate_every: steps between looks at it.
@@ -115,17 +122,24 @@ class Stage:
     objective: ObjectiveOptions = ObjectiveOptions()
     lora: LoraOptions | None = LORA
     vision: bool = False
+    limits: Limits = Limits()
     dtype: str = "bfloat16"
     device: str = "auto"
     attention: str = "auto"
     kernels: str = "auto"
     piece_tokens: int = 16_384
     checkpointing: bool = False
+    parallel: Literal["replicate", "shard"] = "replicate"
     keep_every: int = 200
     dev: Path | None = None
     evaluate_every: int = 200
     slack: float = 0.0
     tensorboard: bool = False
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the weights are divided among the processes."""
+        return self.parallel == "shard"
 
 
 def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
@@ -144,8 +158,7 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
         TrainingError: the loss is not finite, or the model gets worse on the development set.
     """
     rank, processes = place()
-    load = Embedder.load if stage.kind == "embedder" else Reranker.load
-    model = load(stage.model, dtype=stage.dtype, device=stage.device, kernels=stage.kernels)
+    model = _loaded(stage)
     learning = _learning(model.backbone, stage)
     sources = [
         Source(dataset=Dataset.open(one.folder), weight=one.weight, queries=one.queries, negatives=one.negatives)
@@ -158,10 +171,12 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
         bar = stack.enter_context(
             tqdm(total=stage.training.steps, desc=stage.out.name, disable=rank > 0 or not show_progress_bar)
         )
-        dev = Dataset.open(stage.dev) if stage.dev else None
+        if stage.sharded:
+            stack.enter_context(quiet())
         guard = None
-        if dev and rank == 0:
-            guard = Guard(partial(_on_dev, model, dev), stage.out, stage.evaluate_every, stage.slack)
+        if stage.dev and (rank == 0 or stage.sharded):  # with shards all look at it together
+            look = partial(_on_dev, model, Dataset.open(stage.dev))
+            guard = Guard(look, stage.out, stage.evaluate_every, stage.slack, writes=rank == 0)
 
         def after_step(report: StepReport) -> None:
             """Tell, and look at the development set now and then."""
@@ -171,7 +186,8 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
             if metrics:
                 metrics(report, **({} if metric is None else {"dev": metric}))
 
-        keeper = Keeper(folder=stage.out / "states", every=stage.keep_every, writes=rank == 0)
+        part = (rank, processes) if stage.sharded else None
+        keeper = Keeper(folder=stage.out / "states", every=stage.keep_every, writes=rank == 0, part=part)
         parts: nn.Module = learning
         if isinstance(course, _Embedding):
             course.begin()
@@ -180,16 +196,26 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
     return _finish(model, stage, rank, course.views if isinstance(course, _Embedding) else None)
 
 
+def _loaded(stage: Stage) -> Embedder | Reranker:
+    """The model to begin with."""
+    load = Embedder.load if stage.kind == "embedder" else Reranker.load
+    caches = CacheOptions(graphs=0) if stage.sharded else CacheOptions()  # a graph cannot bring shards together
+    given = {name: getattr(stage, name) for name in ("dtype", "device", "kernels", "limits")}
+    return load(stage.model, caches=caches, **given)
+
+
 def _learning(backbone: Backbone, stage: Stage) -> Backbone:
-    """The model with what should learn of it."""
+    """The model with what should learn of it, in shards where that is wanted."""
     backbone.train().requires_grad_(False)
     backbone.use_checkpointing(stage.checkpointing)
     if stage.lora:
         add_lora(backbone, stage.lora, torch.Generator().manual_seed(stage.training.seed))
-        return backbone
-    backbone.language_model.requires_grad_(True)
-    if stage.vision and backbone.visual is not None:
-        backbone.visual.requires_grad_(True)
+    else:
+        backbone.language_model.requires_grad_(True)
+        if stage.vision and backbone.visual is not None:
+            backbone.visual.requires_grad_(True)
+    if stage.sharded:
+        shard(backbone)
     return backbone
 
 
@@ -198,7 +224,7 @@ class _Embedding:
 
     def __init__(self, model: Embedder, mixture: Mixture, stage: Stage) -> None:
         """See `Stage`."""
-        self.states = States(model.backbone, stage.attention)
+        self.states = States(model.backbone, stage.attention, most=most if stage.sharded else None)
         self.stage, self.batches = stage, mixture.batches
         self.objectives = [
             _objective(one, source.dataset, stage.objective)
@@ -235,7 +261,7 @@ class _Reranking:
 
     def __init__(self, model: Reranker, mixture: Mixture, stage: Stage) -> None:
         """See `Stage`."""
-        self.states = States(model.backbone, stage.attention)
+        self.states = States(model.backbone, stage.attention, most=most if stage.sharded else None)
         self.stage, self.batches = stage, mixture.pairs
         self.score_row = model.score_row.to(next(model.backbone.parameters()).device)
 
@@ -249,7 +275,8 @@ class _Reranking:
 
 def _backward(states: States, inputs: tuple[Laid, ...], stage: Stage, loss_of: Callable[[Tensor], Tensor]) -> Tensor:
     """The loss, with its gradients on the weights."""
-    return backward_in_pieces(states, inputs, [one.cost for one in inputs], stage.piece_tokens, loss_of)
+    alike = most if stage.sharded else int
+    return backward_in_pieces(states, inputs, [one.cost for one in inputs], stage.piece_tokens, loss_of, alike)
 
 
 def _objective(source: StageSource, dataset: Dataset, options: ObjectiveOptions) -> Objective:
@@ -298,14 +325,18 @@ def _order(model: Reranker, dataset: Dataset) -> float:
 
 
 def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | None) -> Path:
-    """The trained model as a folder."""
-    merge_lora(model.backbone)
+    """The trained model as a folder, and what learns beside its weights as another."""
     folder = stage.out / "model"
+    if stage.sharded:
+        model.backbone = whole(model.backbone)
     if rank == 0:
+        if stage.lora:
+            known = released(stage.model, "embedding" if stage.kind == "embedder" else "reranking")
+            save_adapter(model.backbone, stage.out / "adapter", base=known.hub_id if known else stage.model)
+        merge_lora(model.backbone)
         model.backbone.eval()
         model.save(folder)
         if views is not None and views.steps:
             keep_own(folder, "steps", views.sizes())
-    if distributed.is_initialized():
-        distributed.barrier()
+    meet()
     return folder
