@@ -27,6 +27,7 @@ from anyseek.training.encoding import Laid, States
 from anyseek.training.loop import StepReport, TrainOptions, train
 from anyseek.training.losses import Objective, classification, contrastive, cosent, distillation, yes_no
 from anyseek.training.processes import gather, meet, most, place
+from anyseek.training.ranking import recall_at_1
 from anyseek.training.resume import Keeper
 from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
 from anyseek.training.sharding import quiet, shard, whole
@@ -308,9 +309,9 @@ def _recall(model: Embedder, dataset: Dataset) -> float:
     keys, documents = zip(*dataset.items("corpus"), strict=True)
     examples = [example for example in dataset.examples() if example.positives]
     queries, shown = model.encode([example.query for example in examples]), model.encode(list(documents))
-    best = model.similarity(queries, shown).argmax(1)
-    found = [keys[place] in one.positives for place, one in zip(best, examples, strict=True)]
-    return float(np.mean(found))
+    number = {key: place for place, key in enumerate(keys)}
+    relevant = [{number[key] for key in one.positives if key in number} for one in examples]
+    return recall_at_1(model.similarity(queries, shown), relevant)
 
 
 def _order(model: Reranker, dataset: Dataset) -> float:
