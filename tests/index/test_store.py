@@ -60,6 +60,7 @@ def test_changed_content_replaces_the_old(store: Store) -> None:
         writer.put_files([file_of(ODD, "new")])
     assert ids(store.recall(QUERY, 10)) == ["new.0"]
     with store.write() as writer:
+        writer.optimize()
         writer.put_files([file_of(ODD, None, reason="broken now")])
     assert store.recall(QUERY, 10) == []
     assert [(file.state, file.reason) for file in store.files()] == [("failed", "broken now")]

@@ -1,7 +1,8 @@
 """The vectors of a library in memory, for servers that are asked often; what it pays is in benchmarks/library.py.
 
-Two things are held: the signs of all vectors, laid out number by number, so that one pass over them counts differing
-bits, and the vectors as they are kept, for rescoring the best. When the table changes only new rows are read.
+Of a small library whole numbers are held, and every search is exact. Of a large one two things are held: the signs of
+all vectors, laid out number by number, so that one pass over them counts differing bits, and the vectors as they are
+kept, for rescoring the best. When the table changes only new rows are read.
 """
 
 import threading
@@ -40,8 +41,8 @@ class Rows:
         places: `(rows,)` address of each in the table; a row never changes at its address.
         alive: `(rows,)` whether it is still there.
         about: id, hash, kind and page.
-        signs: `(words, rows)` signs, 64 in each word.
-        vectors: `(rows, numbers)` finest kept column.
+        signs: `(words, rows)` signs, 64 in each word; of a small library none.
+        vectors: `(rows, numbers)` finest kept column; of a small library `(rows, width)` float32 of length 1.
     """
 
     count: int
@@ -52,7 +53,7 @@ class Rows:
     vectors: NDArray[Any]
 
     @classmethod
-    def none(cls, fingerprint: Fingerprint) -> Self:
+    def none(cls, fingerprint: Fingerprint, *, small: bool) -> Self:
         """No rows."""
         columns = things_schema(fingerprint)
         finest = columns.field(kept.finest(fingerprint)).type
@@ -62,9 +63,16 @@ class Rows:
             places=np.zeros(0, np.uint64),
             alive=np.zeros(0, np.bool_),
             about=about,
-            signs=np.zeros((-(-fingerprint.width // 64), 0), np.uint64),
-            vectors=np.zeros((0, finest.list_size), finest.value_type.to_pandas_dtype()),
+            signs=np.zeros((0 if small else -(-fingerprint.width // 64), 0), np.uint64),
+            vectors=np.zeros((0, fingerprint.width), np.float32)
+            if small
+            else np.zeros((0, finest.list_size), finest.value_type.to_pandas_dtype()),
         )
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is asked by a product over everything."""
+        return len(self.signs) == 0
 
     def without(self, places: NDArray[np.uint64]) -> Self:
         """Those that are still among some places."""
@@ -76,8 +84,11 @@ class Rows:
         vectors = kept.matrix(read[kept.finest(fingerprint)])
         room = self if end <= len(self.vectors) else self._grown(max(end, 2 * start))
         room.places[start:end] = read["_rowid"].to_numpy()
-        room.vectors[start:end] = vectors
-        room.signs[:, start:end] = _words(_signs(vectors, fingerprint)).T
+        if self.is_small:
+            room.vectors[start:end] = kept.decode(vectors, fingerprint)
+        else:
+            room.vectors[start:end] = vectors
+            room.signs[:, start:end] = _words(_signs(vectors, fingerprint)).T
         return replace(
             room,
             count=end,
@@ -112,7 +123,7 @@ class Held:
         self._table = tables.database.open_table(THINGS)  # a handle of its own, which may be set to a version
         self._lock = threading.Lock()
         self._version = -1
-        self._rows = Rows.none(tables.fingerprint)
+        self._rows = Rows.none(tables.fingerprint, small=True)
         self.refresh()
 
     @property
@@ -130,10 +141,12 @@ class Held:
                 return self._rows
             self._table.checkout(version)
             places = self._places()
-            self._check_room(len(places))
+            small = len(places) <= EXACT_ROWS
+            none = Rows.none(self._tables.fingerprint, small=small)
+            self._check_room(len(places), none)
             known = self._rows.without(places)
-            if known.alive.sum() * 2 < known.count:  # compaction gives most rows another place
-                known = Rows.none(self._tables.fingerprint)
+            if known.is_small != small or known.alive.sum() * 2 < known.count:  # compaction moves most rows
+                known = none
             new = np.setdiff1d(places, known.places[: known.count], assume_unique=True)
             self._rows = self._with(known, new, everything=len(new) == len(places))
             self._version = version
@@ -149,18 +162,16 @@ class Held:
         """
         rows = self.refresh()
         counting = rows.alive & _counting(rows.about, scope) if _narrows(scope) else rows.alive
-        fingerprint = self._tables.fingerprint
-        number = int(counting.sum())
-        depth = max(LEAST, limit * REFINE)
-        if number <= max(EXACT_ROWS, depth):
+        if rows.is_small:
             chosen = np.flatnonzero(counting)
+            scores = (rows.vectors[: rows.count] @ query)[chosen]
         else:
-            distances = _differing(rows.signs[:, : rows.count], _words(kept.signs(query[None]))[0])
-            distances[~counting] = np.iinfo(distances.dtype).max
-            chosen = np.argpartition(distances, depth)[:depth]
-        scores = kept.decode(rows.vectors[chosen], fingerprint) @ query
-        order = np.argsort(-scores, kind="stable")[: limit + 8]  # ties are put in the order of ids
-        return best(rows.about.select(["id", "hash"]).take(chosen[order]), scores[order], limit)
+            chosen = _nearest(rows, query, counting, max(LEAST, limit * REFINE))
+            scores = kept.decode(rows.vectors[chosen], self._tables.fingerprint) @ query
+        if len(scores) > limit:  # those that are as good as the last one stay: they are put in the order of their ids
+            enough = scores >= np.partition(scores, -limit)[-limit] if limit else np.zeros(len(scores), np.bool_)
+            chosen, scores = chosen[enough], scores[enough]
+        return best(rows.about.select(["id", "hash"]).take(chosen), scores, limit)
 
     def _places(self) -> NDArray[np.uint64]:
         """Addresses of all rows."""
@@ -181,10 +192,9 @@ class Held:
             known = known.extended(read, self._tables.fingerprint)
         return known
 
-    def _check_room(self, rows: int) -> None:
+    def _check_room(self, rows: int, none: Rows) -> None:
         """Refuse what does not fit."""
-        column = self._rows.vectors
-        needed = rows * (column.shape[1] * column.itemsize + self._rows.signs.shape[0] * 8 + ROW_BYTES)
+        needed = rows * (none.vectors.shape[1] * none.vectors.itemsize + 8 * len(none.signs) + ROW_BYTES)
         if self._max_bytes is not None and needed > self._max_bytes:
             raise CapacityError(
                 f"{rows:,} things take about {needed / 1e6:,.0f} MB in memory, more than the allowed "
@@ -228,6 +238,16 @@ def _words(signs: NDArray[np.uint8]) -> NDArray[np.uint64]:
     padded = np.pad(signs, ((0, 0), (0, missing))) if missing else np.ascontiguousarray(signs)
     words: NDArray[np.uint64] = padded.view(np.uint64)
     return words
+
+
+def _nearest(rows: Rows, query: NDArray[np.float32], counting: NDArray[np.bool_], depth: int) -> NDArray[np.int64]:
+    """Rows that count, at most so many: those whose signs differ least."""
+    if counting.sum() <= depth:
+        return np.flatnonzero(counting)
+    distances = _differing(rows.signs[:, : rows.count], _words(kept.signs(query[None]))[0])
+    distances[~counting] = np.iinfo(distances.dtype).max
+    nearest: NDArray[np.int64] = np.argpartition(distances, depth)[:depth]
+    return nearest
 
 
 def _differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
