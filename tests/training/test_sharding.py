@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -147,8 +148,14 @@ def weights(run: Path) -> dict[str, Tensor]:
     return load_file(file)
 
 
+def files(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*")}
+
+
 def farthest(ones: dict[str, Tensor], others: dict[str, Tensor]) -> float:
-    assert ones.keys() == others.keys()
+    assert {name: (one.dtype, one.shape) for name, one in ones.items()} == {
+        name: (one.dtype, one.shape) for name, one in others.items()
+    }
     return max(float((ones[name] - others[name]).abs().max()) for name in ones)
 
 
@@ -160,6 +167,7 @@ def test_shards_change_nothing(runs: Path, one: str, other: str) -> None:
         assert told(runs / other, name) == pytest.approx(told(runs / one, name), rel=NORM)
         assert len(told(runs / one, name)) == {"dev": 1, "gradient_norm": 3}[name]
     assert min(told(runs / one, "gradient_norm")) > 0.1  # clipped
+    assert files(runs / one / "model") == files(runs / other / "model")
     assert farthest(weights(runs / one), weights(runs / other)) <= EXACT
     assert farthest(weights(runs / one), load_file(next((runs / "small").glob("*.safetensors")))) > 5e-5
     steps = [json.loads((runs / name / "model" / "anyseek.json").read_text())["steps"]["int8"] for name in (one, other)]
@@ -194,11 +202,12 @@ def test_a_state_in_shards_has_a_file_of_each_process(runs: Path) -> None:
 
 
 def go_on(rank: int, folder: str) -> None:
-    """The run that died, again."""
+    """The run that died, and one of adapters from its second state, again."""
     (Path(folder) / "again").mkdir(exist_ok=True)
     meet(rank, Path(folder) / "again")
     stages._recall = looked
-    run_stage(stage(Path(folder), "broken", **RUNS["full-shards"]), show_progress_bar=False)
+    for name, how in (("broken", "full-shards"), ("lora-again", "lora-shards")):
+        run_stage(stage(Path(folder), name, **RUNS[how]), show_progress_bar=False)
     distributed.destroy_process_group()
 
 
@@ -206,10 +215,14 @@ def go_on(rank: int, folder: str) -> None:
 def test_a_killed_run_goes_on_bit_for_bit(runs: Path) -> None:
     states = runs / "broken" / "states"
     assert sorted(one.name for one in states.iterdir()) == ["step-00000001", "step-00000002.unfinished"]
+    kept = Path("states", "step-00000002")
+    shutil.copytree(runs / "lora-shards" / kept, runs / "lora-again" / kept)
     multiprocessing.spawn(go_on, (str(runs),), nprocs=2)  # type: ignore[no-untyped-call]
     wanted = told(runs / "full-shards", "loss")
     assert told(runs / "broken", "loss") == [*wanted[:2], *wanted[1:]]
     assert farthest(weights(runs / "full-shards"), weights(runs / "broken")) == 0
+    assert told(runs / "lora-again", "loss") == told(runs / "lora-shards", "loss")[2:]
+    assert farthest(weights(runs / "lora-shards"), weights(runs / "lora-again")) == 0
 
 
 @pytest.mark.slow
