@@ -122,7 +122,6 @@ def _embedder(name: str, model: str, sources: Sequence[StageSource], training: T
         lora=None,
         vision=True,
         attention="matmul",
-        kernels="compiled",
         piece_tokens=32_768,
         dev=DEV,
         slack=0.05,
