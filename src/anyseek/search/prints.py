@@ -1,6 +1,7 @@
 """What the vectors of a library hang on, told of an embedder, and how to load an embedder that has the same."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -74,7 +75,7 @@ def fingerprint_of(embedder: "Embedder", settings: LibrarySettings) -> Fingerpri
 
 def _called(source: Path) -> str:
     """The name of a model of the family, else its folder."""
-    names = [("tiny", partial(hub.bundled, hub.TINY["embedding"]))]
+    names: list[tuple[str, Callable[[], Path | None]]] = [("tiny", partial(hub.bundled, hub.TINY["embedding"]))]
     names += [(one.name, partial(hub.on_disk, one.hub_id)) for one in hub.FAMILY if one.kind == "embedding"]
     for name, find in names:
         with suppress(CheckpointError):
