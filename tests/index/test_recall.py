@@ -55,6 +55,7 @@ def lower(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "EXACT_ROWS", 200)
     patch.setattr(upkeep, "SCALAR_ROWS", 100)
     patch.setattr(recall, "FEW", 20)
+    patch.setattr(recall, "LEAST", 50)
 
 
 def test_below_the_limit_recall_is_exact(library: Store) -> None:

@@ -19,6 +19,7 @@ from anyseek.index import kept
 from anyseek.index.filters import Filter
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.recall import EXACT_ROWS, Scope, best
+from anyseek.index.signs import nearest, words_of
 from anyseek.index.tables import THINGS, Tables, things_schema
 
 __all__ = ["Held"]
@@ -88,7 +89,7 @@ class Rows:
             room.vectors[start:end] = kept.decode(vectors, fingerprint)
         else:
             room.vectors[start:end] = vectors
-            room.signs[:, start:end] = _words(_signs(vectors, fingerprint)).T
+            room.signs[:, start:end] = words_of(_signs(vectors, fingerprint)).T
         return replace(
             room,
             count=end,
@@ -166,7 +167,8 @@ class Held:
             chosen = np.flatnonzero(counting)
             scores = (rows.vectors[: rows.count] @ query)[chosen]
         else:
-            chosen = _nearest(rows, query, counting, max(LEAST, limit * REFINE))
+            wanted = words_of(kept.signs(query[None]))[0]
+            chosen = nearest(rows.signs[:, : rows.count], wanted, counting, max(LEAST, limit * REFINE))
             scores = kept.decode(rows.vectors[chosen], self._tables.fingerprint) @ query
         if len(scores) > limit:  # those that are as good as the last one stay: they are put in the order of their ids
             enough = scores >= np.partition(scores, -limit)[-limit] if limit else np.zeros(len(scores), np.bool_)
@@ -185,7 +187,7 @@ class Held:
         if everything:
             for batch in self._table.search().select(columns).with_row_id(True).to_batches(ROWS):
                 known = known.extended(pa.Table.from_batches([batch]), self._tables.fingerprint)
-            return known
+            return replace(known, about=known.about.combine_chunks())
         for start in range(0, len(new), ROWS):
             chosen = new[start : start + ROWS].tolist()
             read = self._table.take_row_ids(chosen).select(columns).with_row_id().to_arrow()
@@ -230,29 +232,3 @@ def _true(column: Any) -> NDArray[np.bool_]:
 def _signs(vectors: NDArray[Any], fingerprint: Fingerprint) -> NDArray[np.uint8]:
     """Signs of kept vectors."""
     return vectors if fingerprint.precision == "binary" else kept.signs(vectors)
-
-
-def _words(signs: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """`(rows, bytes)` as `(rows, words)` of 64 bits, the last one filled up with zeros."""
-    missing = -signs.shape[1] % 8
-    padded = np.pad(signs, ((0, 0), (0, missing))) if missing else np.ascontiguousarray(signs)
-    words: NDArray[np.uint64] = padded.view(np.uint64)
-    return words
-
-
-def _nearest(rows: Rows, query: NDArray[np.float32], counting: NDArray[np.bool_], depth: int) -> NDArray[np.int64]:
-    """Rows that count, at most so many: those whose signs differ least."""
-    if counting.sum() <= depth:
-        return np.flatnonzero(counting)
-    distances = _differing(rows.signs[:, : rows.count], _words(kept.signs(query[None]))[0])
-    distances[~counting] = np.iinfo(distances.dtype).max
-    nearest: NDArray[np.int64] = np.argpartition(distances, depth)[:depth]
-    return nearest
-
-
-def _differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """`(rows,)` how many signs of `(words, rows)` differ from those of a query."""
-    total = np.zeros(signs.shape[1], np.uint16)
-    for word, wanted in zip(signs, query, strict=True):
-        total += np.bitwise_count(word ^ wanted)
-    return total
