@@ -221,16 +221,16 @@ def test_all_bodies_together_are_limited(start: Start, models: Models) -> None:
             assert int(answer.headers["Retry-After"]) >= 1
         asking.join()
         assert asking.answers[0].status_code == 200
-        assert live.app.door._bytes == 0
+        until(lambda: live.app.door._bytes == 0)
 
 
 def test_items_and_tokens_are_limited(start: Start) -> None:
-    with start(bounds=Bounds(items=3, request_tokens=200, text_characters=2000)) as live:
+    with start(bounds=Bounds(items=3, request_tokens=200, characters=2000)) as live:
         cases = [
             ({"input": ["a"] * 4}, "too_many_items"),
             ({"input": ["word " * 60] * 3}, "too_many_tokens"),
-            ({"input": ["a", "b" * 2001]}, "input_too_large"),
-            ({"input": "a", "instruction": "b" * 2001}, "input_too_large"),
+            ({"input": ["a", "b" * 2001]}, "too_many_characters"),
+            ({"input": ["a", "b"], "instruction": "c" * 1001}, "too_many_characters"),  # each prompt has it
         ]
         for body, code in cases:
             answer = live.post(EMBED, body)
@@ -238,6 +238,8 @@ def test_items_and_tokens_are_limited(start: Start) -> None:
         assert live.post(EMBED, {"input": ["a"] * 3}).status_code == 200
         answer = live.post("/v1/rerank", {"query": "a", "documents": ["b"] * 3})
         assert error(answer)["code"] == "too_many_items"  # the query is one too
+        answer = live.post("/v1/rerank", {"query": "a" * 1001, "documents": ["b"] * 2})
+        assert error(answer)["code"] == "too_many_characters"
 
 
 def test_a_body_that_drips_is_not_waited_for(start: Start) -> None:

@@ -206,14 +206,18 @@ def test_cohere_inputs(live: Running, models: Models) -> None:
     assert QUERY_INSTRUCTION
 
 
-def test_cohere_cuts_and_says_so(live: Running) -> None:
-    answer = live.post("/v2/embed", {"texts": ["a", "word " * 50], "max_tokens": 40})
+def test_cohere_cuts_and_says_so(live: Running, models: Models) -> None:
+    body = {"texts": ["a", "word " * 50], "max_tokens": 10}
+    answer = live.post("/v2/embed", body)
     assert answer.status_code == 200
     (warning,) = answer.json()["meta"]["warnings"]
     assert warning.startswith("texts[1]: ")
-    refused = live.post("/v2/embed", {"texts": ["a", "word " * 50], "max_tokens": 40, "truncate": "NONE"})
+    cut = models.embedder.processor.tokenizer.cut("word " * 50, 10, parse_special=False)
+    expected = models.embedder.encode(["a", cut])
+    assert np.abs(np.array(answer.json()["embeddings"]["float"]) - expected).max() < CLOSE
+    refused = live.post("/v2/embed", {**body, "truncate": "NONE"})
     assert refused.status_code == 413
-    assert "40 tokens" in refused.json()["error"]["message"]
+    assert "10 tokens of text" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

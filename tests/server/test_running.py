@@ -276,7 +276,7 @@ def test_info_tells_what_vectors_hang_on(live: Running, models: Models) -> None:
     )
     assert embedding["special_tokens_in_text"] is False
     assert embedding["sources"]["urls"] is False
-    assert embedding["pixels_and_frames"]["max_pixels"] == 1800 * 32**2
+    assert embedding["pixels_and_frames"]["max_pixels"] == models.embedder.processor.options.limits.max_pixels
     assert embedding["template_sha256"] != reranking["template_sha256"]
     assert info["bounds"]["items"] == 2048
 

@@ -27,6 +27,8 @@ OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for pat
 ROLES: Roles = {**OPEN_TO_ALL, ("GET", "/metrics"): "admin"}
 METHODS = ("GET", "POST", "DELETE")
 DAY = 86_400
+WIDTHS = (("EmbeddingsRequest", "dimensions"), ("EmbedRequest", "output_dimension"))
+"""Fields whose largest value is the model's width."""
 
 
 class App:
@@ -109,6 +111,10 @@ class App:
                 operation["responses"].pop("422", None)
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
+        if self.engine.models is not None and self.engine.models.embedder is not None:
+            for name, field in WIDTHS:
+                property_of = document["components"]["schemas"][name]["properties"][field]
+                property_of["anyOf"][0]["maximum"] = self.engine.models.embedder.dim
         scheme = {"type": "http", "scheme": "bearer", "description": "Needed where the server has keys."}
         document["components"]["securitySchemes"] = {"key": scheme}
         if self.door.keys is not None:

@@ -26,7 +26,6 @@ __all__ = ["Door", "Roles", "entry_of"]
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ENTRY = "anyseek.entry"
 LEFT = 499
-WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 
 Roles = dict[tuple[str, str], Role | None]
 """(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`."""
@@ -102,7 +101,7 @@ class Door:
         """
         headers = Headers(scope=scope)
         self._judge_page(headers)
-        role = self.roles.get((scope["method"], scope["path"]), "read")
+        role = self._role(scope)
         if role is None:
             yield
             return
@@ -125,6 +124,10 @@ class Door:
             self._active[entry.key] -= 1
             if not self._active[entry.key]:
                 del self._active[entry.key]
+
+    def _role(self, scope: Scope) -> Role | None:
+        """What a request needs; who needs none may send no body either."""
+        return self.roles.get((scope["method"], scope["path"]), "read")
 
     def _judge_page(self, headers: Headers) -> None:
         """Raise Fault for a page that was not named, and for a name that is not this server's."""
@@ -179,7 +182,7 @@ class Door:
             Fault: 408, 413 or 503.
         """
         bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
-        most = bounds.body_bytes if scope["method"] in WITH_BODY else 0
+        most = bounds.body_bytes if self._role(scope) else 0
         if declared.isdigit() and int(declared) > most:
             raise _too_large(most)
         try:

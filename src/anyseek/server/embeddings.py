@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +11,11 @@ from pydantic import ConfigDict, Field
 from anyseek import vectors
 from anyseek.engine import Embedder
 from anyseek.engine.embedder import QUERY_INSTRUCTION
-from anyseek.items import Image, Item, Limits
+from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
 from anyseek.server.faults import Fault, documented
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
-from anyseek.server.parts import Source, Strict, absent, one_of
+from anyseek.server.parts import Count, Source, Strict, absent, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
@@ -41,7 +40,7 @@ class EmbeddingsRequest(Strict):
     encoding_format: Literal["float", "base64"] = Field(
         "float", description="base64 is of little-endian float32, and for output_dtype float only."
     )
-    dimensions: int | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    dimensions: Count | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
     output_dtype: Whole = Field("float", description="How numbers are stored; others than float are always lists.")
     truncate: Literal["NONE", "END"] = Field(
         "NONE", description="What to do with an input that is too long: an error, or cut its text from its end."
@@ -89,13 +88,13 @@ class EmbedRequest(Strict):
     images: list[Source] = absent(min_length=1)
     inputs: list[Content] = absent(min_length=1)
     instruction: str | None = Field(None, description="In place of that of input_type.")
-    output_dimension: int | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    output_dimension: Count | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
     embedding_types: list[Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]] = Field(
         default=["float"], min_length=1, max_length=6
     )
     truncate: Literal["NONE", "END"] = Field("END", description="START is not known here.")
-    max_tokens: int | None = Field(None, ge=1, description="Most tokens of a prompt, the template's included.")
-    priority: int | None = Field(None, ge=0, le=999, description="Accepted: requests get equal shares.")
+    max_tokens: Count | None = Field(None, ge=1, description="Most tokens of the text of an input.")
+    priority: Count | None = Field(None, ge=0, le=999, description="Accepted: requests get equal shares.")
 
 
 class Embeddings(Strict):
@@ -127,21 +126,22 @@ def routes(service: Service) -> APIRouter:
     async def create_embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         """Vectors of texts, pictures, pages, videos and mixes of them, as OpenAI answers."""
         models = service.model("embedding", body.model)
-        assert models.embedder is not None
-        dim = _checked_dim(models.embedder, body.dimensions, "dimensions")
+        embedder = models.embedder
+        assert embedder is not None
+        dim = _checked_dim(embedder, body.dimensions, "dimensions")
         inputs = _inputs(body)
-        states, rows = await service.embed(request, inputs, whole=body.truncate == "NONE")
-        found = _finished(models.embedder, states.numpy(), dim, body.output_dtype)
+        states, rows = await service.embed(request, inputs, None, whole=body.truncate == "NONE")
         in_base64 = body.encoding_format == "base64" and body.output_dtype == "float"
         tokens = sum(row.tokens for row in rows)
 
         def answer() -> dict[str, Any]:
+            found = _finished(embedder, states.numpy(), dim, body.output_dtype)
             vectors = (coded if in_base64 else numbers)(found)
             data = [{"object": "embedding", "index": row, "embedding": one} for row, one in enumerate(vectors)]
             usage = {"prompt_tokens": tokens, "total_tokens": tokens}
             return {"object": "list", "data": data, "model": models.names["embedding"][0], "usage": usage}
 
-        return await written(answer, found.size)
+        return await written(answer, len(rows) * (dim or embedder.dim))
 
     @router.post("/v2/embed", response_model=EmbedAnswer, responses=STATUSES)
     async def embed(request: Request, body: EmbedRequest) -> Response:
@@ -151,7 +151,7 @@ def routes(service: Service) -> APIRouter:
         assert embedder is not None
         dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
         inputs = _cohere_inputs(body)
-        states, rows = await service.embed(request, inputs, whole=body.truncate == "NONE")
+        states, rows = await service.embed(request, inputs, body.max_tokens, whole=body.truncate == "NONE")
         kinds = list(dict.fromkeys(body.embedding_types))
 
         def answer() -> dict[str, Any]:
@@ -196,11 +196,8 @@ def _cohere_inputs(body: EmbedRequest) -> list[Given]:
     if ways == ["images"]:
         places = [f"images[{row}]" for row in range(len(body.images))]
         pairs = zip(body.images, places, strict=True)
-        inputs = [Given(Item((Image(source),), asked), place, (place,)) for source, place in pairs]
-    else:
-        inputs = [given(one, f"{ways[0]}[{row}]", asked) for row, one in enumerate(getattr(body, ways[0]))]
-    limits = Limits(max_tokens=body.max_tokens)
-    return [replace(one, item=replace(one.item, limits=limits)) for one in inputs]
+        return [Given(Item((Image(source),), asked), place, (place,)) for source, place in pairs]
+    return [given(one, f"{ways[0]}[{row}]", asked) for row, one in enumerate(getattr(body, ways[0]))]
 
 
 def _checked_dim(embedder: Embedder, dim: int | None, name: str) -> int | None:

@@ -17,6 +17,7 @@ from anyseek.server.parts import (
     Pictures,
     Rate,
     Strict,
+    TextPart,
     Texts,
     absent,
     part_of,
@@ -46,9 +47,6 @@ class Given:
     place: str
     parts: tuple[str, ...]
 
-
-ROLES = (["user"], ["system", "user"], ["user", "assistant"], ["system", "user", "assistant"])
-"""Conversations that are one input."""
 
 Words = Annotated[
     Annotated[str, Tag(TAG + "string")] | Annotated[Parts, Tag(TAG + "list")],
@@ -82,10 +80,27 @@ class Fields(Strict):
 
 
 class Message(Strict):
-    """A chat message: `system` is the instruction, `user` the input; an empty `assistant` may end it."""
+    """A chat message: the input itself."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["user"]
     content: Words
+
+
+class SystemMessage(Strict):
+    """A chat message that is the instruction."""
+
+    role: Literal["system"]
+    content: Annotated[
+        Annotated[str, Tag(TAG + "string")] | Annotated[list[TextPart], Field(min_length=1), Tag(TAG + "list")],
+        Discriminator(shape, custom_error_type="content", custom_error_message="must be a string or a list of texts"),
+    ]
+
+
+class EmptyMessage(Strict):
+    """The empty answer that some clients end with: the prompt always opens one, and the vector stands there."""
+
+    role: Literal["assistant"]
+    content: Literal[""]
 
 
 def _form(value: Any) -> str | None:
@@ -110,6 +125,30 @@ def _talks(value: Any) -> str:
     return TAG + ("several" if several else "one")
 
 
+def _roles(value: Any) -> str | None:
+    """The branch of a conversation."""
+    roles = [entry.get("role") for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return TAG + "+".join(map(str, roles)) if roles and len(roles) == len(value) else None
+
+
+Plain = tuple[Message]
+Both = tuple[SystemMessage, Message]
+Ended = tuple[Message, EmptyMessage]
+All = tuple[SystemMessage, Message, EmptyMessage]
+Loose = Field(strict=False)
+"""A list of JSON where Python has a tuple."""
+Talk = Annotated[
+    Annotated[Plain, Loose, Tag(TAG + "user")]
+    | Annotated[Both, Loose, Tag(TAG + "system+user")]
+    | Annotated[Ended, Loose, Tag(TAG + "user+assistant")]
+    | Annotated[All, Loose, Tag(TAG + "system+user+assistant")],
+    Discriminator(
+        _roles,
+        custom_error_type="messages",
+        custom_error_message="must be one user message, after a system message or none, before an empty assistant "
+        "message or none",
+    ),
+]
 Input = Annotated[
     Annotated[str, Tag(TAG + "string")]
     | Annotated[Fields, Tag(TAG + "fields")]
@@ -118,7 +157,6 @@ Input = Annotated[
     | Annotated[Parts, Tag(TAG + "list")],
     Discriminator(_form, custom_error_type="input", custom_error_message=FORMS),
 ]
-Talk = Annotated[list[Message], Field(min_length=1)]
 Inputs = Annotated[
     Annotated[str, Tag(TAG + "string")]
     | Annotated[Fields, Tag(TAG + "fields")]
@@ -145,14 +183,12 @@ def listed(inputs: Any, name: str, instruction: str | None) -> list[Given]:
     Raises:
         InputError: an input that is not as it must be; the message names it.
     """
+    if isinstance(inputs, tuple):
+        return [told(inputs, name, instruction)]
     if not isinstance(inputs, list):
         return [given(inputs, name, instruction)]
-    if isinstance(inputs[0], Message):
-        return [told(inputs, name, instruction)]
     return [
-        told(one, f"{name}[{row}]", instruction)
-        if isinstance(one, list) and isinstance(one[0], Message)
-        else given(one, f"{name}[{row}]", instruction)
+        (told if isinstance(one, tuple) else given)(one, f"{name}[{row}]", instruction)
         for row, one in enumerate(inputs)
     ]
 
@@ -178,27 +214,20 @@ def given(one: Any, place: str, instruction: str | None = None) -> Given:
     return _made(found, place, instruction)
 
 
-def told(messages: Sequence[Message], place: str, instruction: str | None) -> Given:
+def told(messages: Sequence[Any], place: str, instruction: str | None = None) -> Given:
     """One input of messages.
 
     Raises:
-        InputError: anything but a system message (or none), one user message, and an empty assistant message (or none).
+        InputError: text that is half a character.
     """
-    roles = [message.role for message in messages]
-    if roles not in ROLES:
-        raise InputError("messages are one user message, a system message before it or none").at(place)
+    found: list[tuple[Part, str]] = []
     for row, message in enumerate(messages):
-        parts = [part for part, _ in _from_words(message.content, f"{place}[{row}].content")]
-        if message.role == "system":
-            if not all(isinstance(part, Text) for part in parts):
-                raise InputError("a system message holds text only").at(f"{place}[{row}]")
-            instruction = "".join(part.text for part in parts if isinstance(part, Text))
-        if message.role == "assistant" and any(part != Text("") for part in parts):
-            raise InputError("an assistant message must be empty: the model's answer is the vector").at(
-                f"{place}[{row}]"
-            )
-    row = roles.index("user")
-    return _made(list(_from_words(messages[row].content, f"{place}[{row}].content")), place, instruction)
+        if isinstance(message, SystemMessage):
+            words = message.content
+            instruction = words if isinstance(words, str) else "".join(part.text for part in words)
+        if isinstance(message, Message):
+            found = list(_from_words(message.content, f"{place}[{row}].content"))
+    return _made(found, place, instruction)
 
 
 def _made(found: Sequence[tuple[Part, str]], place: str, instruction: str | None) -> Given:

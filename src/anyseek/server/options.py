@@ -21,7 +21,7 @@ class Bounds:
         body_bytes: most bytes of one body.
         bodies_bytes: most bytes of all bodies that are being worked on.
         items: most inputs or documents of one request.
-        text_characters: most characters of one text, which are tokenised before anything can be cut.
+        characters: most characters in the prompts of one request; they are tokenised before anything can be cut.
         request_tokens: most tokens of one request, all its prompts together.
         queue_tokens: most tokens that wait for the model; more are refused with 503.
         concurrency: most requests of one key at a time; more are refused with 429.
@@ -35,7 +35,7 @@ class Bounds:
     body_bytes: int = 64 * MIB
     bodies_bytes: int = 512 * MIB
     items: int = 2048
-    text_characters: int = 1_000_000
+    characters: int = 1 << 22
     request_tokens: int = 1 << 20
     queue_tokens: int = 1 << 22
     concurrency: int = 64

@@ -6,7 +6,7 @@ Branches of a union are told apart by a function, not by trying, so that an erro
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.config import JsonDict
 
 from anyseek.items import Image, Page, Part, Text, Video
@@ -15,6 +15,7 @@ from anyseek.server.faults import TAG
 __all__ = [
     "Address",
     "AnyPart",
+    "Count",
     "Films",
     "Most",
     "Parts",
@@ -22,6 +23,7 @@ __all__ = [
     "Rate",
     "Source",
     "Strict",
+    "TextPart",
     "Texts",
     "absent",
     "one_of",
@@ -58,6 +60,11 @@ def absent(**told: Any) -> Any:
 def one_of(*names: str) -> JsonDict:
     """What stands in a schema of which exactly one of these fields must be there."""
     return {"oneOf": [{"required": [name]} for name in names]}
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a number is written with a point, and is whole."""
+    return isinstance(value, float) and value.is_integer()
 
 
 def shape(value: Any) -> str:
@@ -98,8 +105,10 @@ Films = Annotated[
     Discriminator(shape),
 ]
 """A video file, or the frames of one."""
+Count = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
+"""A whole number, which JSON may write as 1.0 too."""
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, description="Frames sampled per second.")]
-Most = Annotated[int, Field(ge=2, le=100_000, description="Most frames.")]
+Most = Annotated[Count, Field(ge=2, le=100_000, description="Most frames.")]
 
 
 class TextPart(Strict):
@@ -153,7 +162,7 @@ class FilePart(Strict):
 
     type: Literal["file"]
     file: FileData
-    page: int = Field(1, ge=1, le=1_000_000, description="Counted from 1.")
+    page: Count = Field(1, ge=1, le=1_000_000, description="Counted from 1.")
 
 
 KINDS = ("text", "image_url", "image", "video_url", "video", "file")

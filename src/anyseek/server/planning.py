@@ -44,25 +44,27 @@ Plan = Callable[[], Planned]
 """Plans one row."""
 
 
-def plan_items(processor: Processor, inputs: Sequence[Given], whole: bool) -> list[Plan]:
+def plan_items(processor: Processor, inputs: Sequence[Given], most: int | None, whole: bool) -> list[Plan]:
     """One plan of an embedding prompt for each input, to be called in any thread.
 
     Args:
         processor: of the embedding model.
         inputs: of a request.
+        most: tokens that are left of each input's text; None leaves all.
         whole: raise when an input does not fit uncut and at its resolution, rather than cut or shrink it.
     """
 
     def plan(given: Given) -> Planned:
-        item = _opened(given, processor)
+        item, cut = _shortened(_opened(given, processor), most, processor)
         prepared = _laid_out(processor, lambda: processor.prepare(item), [(given, item)])
-        if whole and (prepared.cut_characters or prepared.shrunk):
-            most = given.item.limits.max_tokens or processor.options.limits.max_tokens or processor.options.max_tokens
+        if whole and (cut or prepared.cut_characters or prepared.shrunk):
+            limit = processor.options.limits.max_tokens or processor.options.max_tokens
             raise LimitError(
-                f"it needs more than {most} tokens, the most there may be; shorten it, or send truncate: END to have "
-                "its text cut, and its pictures made smaller where that is not enough"
+                f"it has more than {f'{most} tokens of text' if cut else f'{limit} tokens'}; shorten it, or send "
+                "truncate: END to have its text cut, and its pictures made smaller where that is not enough"
             ).at(given.place)
-        return _planned(processor, prepared, [(given, item)])
+        planned = _planned(processor, prepared, [(given, item)])
+        return replace(planned, cut=planned.cut + cut)
 
     return [partial(plan, given) for given in inputs]
 

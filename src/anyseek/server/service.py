@@ -42,13 +42,14 @@ class Service:
         return models
 
     async def embed(
-        self, request: Request, inputs: Sequence[Given], *, whole: bool
+        self, request: Request, inputs: Sequence[Given], most: int | None, *, whole: bool
     ) -> tuple[torch.Tensor, list[Planned]]:
         """States `(inputs, hidden)` of inputs, and what was computed of them.
 
         Args:
             request: the audit log learns of its counts.
             inputs: of the request.
+            most: tokens that are left of each input's text; None leaves all.
             whole: refuse what does not fit, rather than cut it.
 
         Raises:
@@ -56,7 +57,7 @@ class Service:
         """
         processor = self.engine.ready().processor("embedding")
         self._check(request, inputs)
-        rows = await self.engine.plan(lambda: plan_items(processor, inputs, whole), is_text=_is_text(inputs))
+        rows = await self.engine.plan(lambda: plan_items(processor, inputs, most, whole), is_text=_is_text(inputs))
         return await self._computed(request, "embedding", rows), rows
 
     async def score(
@@ -76,29 +77,25 @@ class Service:
         models = self.engine.ready()
         assert models.reranker is not None
         processor = models.processor("reranking")
-        self._check(request, [query, *documents])
+        self._check(request, documents, query)
         is_text = _is_text([query, *documents])
         rows = await self.engine.plan(lambda: plan_pairs(processor, query, documents, most), is_text=is_text)
         states = await self._computed(request, "reranking", rows)
         scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
         return scores, rows
 
-    def _check(self, request: Request, inputs: Sequence[Given]) -> None:
-        """Raise Fault for too many inputs, and InputError for too long a text."""
+    def _check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
+        """Raise Fault for too many inputs, or too many characters in all prompts, of which each repeats the query."""
         bounds = self.options.bounds
-        entry_of(request.scope).items = len(inputs)
-        if len(inputs) > bounds.items:
-            text = f"the request has {len(inputs):,} items, more than {bounds.items:,}; send several"
+        items = len(inputs) + (query is not None)
+        entry_of(request.scope).items = items
+        if items > bounds.items:
+            text = f"the request has {items:,} items, more than {bounds.items:,}; send several"
             raise Fault(413, text, "too_many_items")
-        for given in inputs:
-            for part, place in zip(given.item.parts, given.parts, strict=True):
-                if isinstance(part, Text) and len(part.text) > bounds.text_characters:
-                    text = (
-                        f"{place}: {len(part.text):,} characters, more than {bounds.text_characters:,}; split the text"
-                    )
-                    raise Fault(413, text, "input_too_large", param=place)
-            if len(given.item.instruction or "") > bounds.text_characters:
-                raise Fault(413, f"{given.place}: the instruction is too long", "input_too_large", param=given.place)
+        characters = sum(map(_characters, inputs)) + (_characters(query) * len(inputs) if query else 0)
+        if characters > bounds.characters:
+            text = f"the prompts have {characters:,} characters, more than {bounds.characters:,}; send several requests"
+            raise Fault(413, text, "too_many_characters")
 
     async def _computed(self, request: Request, kind: Kind, rows: list[Planned]) -> torch.Tensor:
         """States of rows."""
@@ -109,3 +106,9 @@ class Service:
 def _is_text(inputs: Sequence[Given]) -> bool:
     """Whether nothing has to be opened."""
     return all(given.item.is_text for given in inputs)
+
+
+def _characters(given: Given) -> int:
+    """Characters of the texts of an input."""
+    texts = sum(len(part.text) for part in given.item.parts if isinstance(part, Text))
+    return texts + len(given.item.instruction or "")
