@@ -15,6 +15,7 @@ from anyseek.cli.doctor import doctor
 from anyseek.cli.embed import embed
 from anyseek.cli.evaluate import evaluate
 from anyseek.cli.index import index
+from anyseek.cli.library import library
 from anyseek.cli.merge import merge
 from anyseek.cli.mine import mine
 from anyseek.cli.models import models
@@ -84,4 +85,5 @@ def main() -> None:
 for _command in (search, embed, rerank, plan, demo, doctor, bench, train, evaluate, merge, models, data, mine, score):
     main.add_command(_command)
 main.add_command(index)
+main.add_command(library)
 main.add_command(serve)
