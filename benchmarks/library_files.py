@@ -205,7 +205,7 @@ class Life:
         process = self.start()
         while not any("open" in line for line in self.said()) and process.poll() is None:
             time.sleep(0.05)
-        time.sleep(rng.uniform(0, 8))
+        time.sleep(rng.uniform(0, 40))
         process.send_signal(signal.SIGKILL)
         process.wait()
         return not any("report" in line for line in self.said())

@@ -19,7 +19,7 @@ __all__ = ["film_thumbnail", "glimpse", "page_thumbnail", "picture_thumbnail"]
 SIDE = 256
 """Longest side in pixels."""
 QUALITY = 75
-GLIMPSE = 16
+GLIMPSE = 48
 
 
 def picture_thumbnail(source: Any, options: MediaOptions, side: int = SIDE) -> bytes:
@@ -69,7 +69,7 @@ def _encoded(picture: Image.Image, side: int) -> bytes:
 
 
 def glimpse(thumbnail: bytes) -> NDArray[np.float32]:
-    """What a picture looks like from afar: `(16, 16, 3)` from 0 to 1, whatever its shape.
+    """What a picture looks like from afar: `(48, 48, 3)` from 0 to 1, whatever its shape.
 
     Args:
         thumbnail: bytes of a picture.

@@ -11,18 +11,18 @@ from anyseek.search.answers import Candidate
 
 __all__ = ["collapse", "grouped", "spread"]
 
-ALIKE = 0.97
-"""Cosine of two pictures that may be the same one, in another size or file format."""
-LOOKS = 0.04
-"""Mean difference (0 to 1) of their thumbnails, 16 pixels by 16, up to which they are."""
+ALIKE = 0.6
+"""Cosine from which two pictures are looked at; small, since a small model gives other vectors at another size."""
+LOOKS = 0.33
+"""Greatest difference (0 to 1) of their thumbnails, 48 pixels by 48, up to which they are the same. JPEG of low quality
+at half the size differs by 0.09 to 0.33, a picture with another detail by 0.27 or more (benchmarks/library_twins.py)."""
 MOST_ALSO = 10
 
 
 def collapse(store: Store, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Each picture once: near-identical ones become copies of the best placed.
 
-    The vectors and what the thumbnails look like must agree: charts of one style look alike from afar, and pictures of
-    one thing have like vectors.
+    What decides is the place where their thumbnails differ most, since one other detail makes another picture.
 
     Args:
         store: the library.
@@ -85,4 +85,4 @@ def _same(looks: dict[str, NDArray[np.float32]], one: str, other: str) -> bool:
     """Whether two things look the same."""
     if one not in looks or other not in looks:
         return False
-    return float(np.abs(looks[one] - looks[other]).mean()) <= LOOKS
+    return float(np.abs(looks[one] - looks[other]).max()) <= LOOKS
