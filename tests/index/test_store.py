@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyseek.errors import ConfigError, InputError
+from anyseek.errors import ConfigError, InputError, SourceError
 from anyseek.index import Filter, Store, StoredFile, Thing
 from tests.index.conftest import QUERY, WIDTH, file_of, ids, print_, things_of
 
@@ -148,3 +148,24 @@ def test_an_empty_library_answers(tmp_path: Path) -> None:
         assert writer.optimize(force=True).removed == 0
     assert store.hold() >= 0
     assert store.recall(QUERY, 5) == []
+
+
+def test_without_a_lock_others_may_be_writing(tmp_path: Path) -> None:
+    """As on object storage, which an address of a local folder stands for: what another has not finished stays."""
+    address = tmp_path.as_uri()
+    store = Store.create(address, print_())
+    with Store.open(address).write() as one, store.write() as other:
+        for number, writer in enumerate((one, other)):
+            writer.put(things_of(f"h{number}", 1, text="page"), np.eye(WIDTH)[number : number + 1])
+            writer.flush()
+        assert store.recall(QUERY, 5) == store.lexical("page", 5) == []
+        assert other.optimize().removed == 0
+        one.put_files([file_of("a", "h0")])
+    assert ids(store.recall(QUERY, 5)) == ["h0.0"]
+    assert store.info().bytes > 0
+    with store.write() as writer:
+        assert writer.optimize(force=True).removed == 1
+    with pytest.raises(ConfigError, match="holds a library already"):
+        Store.create(address, print_())
+    with pytest.raises(SourceError, match="there is no library"):
+        Store.open((tmp_path / "none").as_uri())

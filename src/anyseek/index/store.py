@@ -139,8 +139,9 @@ class Store:
     def write(self) -> Iterator[Writer]:
         """A writer for the length of a `with`; what was put is written when it ends, at the latest.
 
-        On object storage nothing keeps a second writer out. It loses nothing and doubles nothing, as commits are atomic
-        and rows known by their ids; but each search then asks for the files of what it found.
+        On object storage nothing keeps a second writer out. Commits are atomic and rows known by their ids, so that
+        several lose nothing and double nothing, as long as none of them calls `optimize` with `force`; each search then
+        asks for the files of what it found.
 
         Raises:
             CapacityError: another one is writing; says which process.

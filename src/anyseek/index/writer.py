@@ -103,12 +103,17 @@ class Writer:
     def optimize(self, *, force: bool = False, keep: timedelta = upkeep.KEEP) -> Upkeep:
         """Remove things that no finished file has, then put in order and index what is due.
 
+        Where no lock keeps others out (on object storage) things are removed with `force` only: those of a file that
+        another writer has not finished would be among them.
+
         Args:
-            force: put everything in order, due or not.
+            force: put everything in order, due or not; no other writer is at work.
             keep: how long old versions stay for readers that have begun with them.
         """
         self.flush()
-        removed = 0 if self._settled else upkeep.remove_homeless(self._tables)
+        removed = 0
+        if not self._settled and (self._alone or force):
+            removed = upkeep.remove_homeless(self._tables)
         if not self._settled and self._alone:
             self._tables.say(settled="yes")
             self._settled = True
