@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anyseek.errors import ConfigError
@@ -48,6 +48,7 @@ def test_nothing_of_a_filter_is_read_as_a_predicate(tmp_path: Path) -> None:
 
     @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
     @given(where=filters())
+    @example(where=Filter(under="/"))
     def check(where: Filter) -> None:
         named = [file for file in files if matches(where, file)]
         assert {file.key for file in store.files(where)} == {file.key for file in named}

@@ -92,32 +92,25 @@ def test_memory_gives_what_the_disk_gives(library: Store) -> None:
 
 def test_the_index_finds_what_a_scan_finds(indexed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     lower(monkeypatch)
-    probed: list[int] = []
-    search = recall._search
-    monkeypatch.setattr(recall, "_search", lambda *given: Noted(search(*given), probed))
+    scans: list[bool] = []
+    plain = recall._by_numbers
+    monkeypatch.setattr(recall, "_by_numbers", lambda *given, scan: (scans.append(scan), plain(*given, scan=scan))[1])
+
+    def asked() -> set[bool]:
+        """Whether the searches since the last call were scans."""
+        noted = set(scans)
+        scans.clear()
+        return noted
+
     assert indexed.info().recall == "approximate"
     assert share(indexed) >= 0.97
-    assert probed == [recall.PROBES] * len(QUERIES), "an index was asked"
+    assert asked() == {False}
     counting = np.arange(ROWS) // 4 % 4 > 0
     assert share(indexed, Filter(kinds=("page", "text", "video")), counting) >= 0.97
-    assert len(probed) == 2 * len(QUERIES)
+    assert asked() == {False}
     few = np.arange(ROWS) // 4 < 20
-    assert share(indexed, Filter(before=20), few) >= 0.99, "exact: few contents are named"
-    assert len(probed) == 2 * len(QUERIES)
-
-
-class Noted:
-    """A search that tells how many lists it reads."""
-
-    def __init__(self, search: object, probed: list[int]) -> None:
-        self._search, self._probed = search, probed
-
-    def nprobes(self, count: int) -> object:
-        self._probed.append(count)
-        return self._search.nprobes(count)  # type: ignore[attr-defined]
-
-    def bypass_vector_index(self) -> object:
-        return self._search.bypass_vector_index()  # type: ignore[attr-defined]
+    assert share(indexed, Filter(before=20), few) >= 0.99
+    assert asked() == {True}, "few contents are named, and all their things are read"
 
 
 def test_filters_of_many_files(indexed: Store, monkeypatch: pytest.MonkeyPatch) -> None:

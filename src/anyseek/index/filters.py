@@ -6,14 +6,12 @@ and as patterns in which every character but letters, digits and `/` is written 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from anyseek.errors import ConfigError
 from anyseek.index.rows import KINDS
 
 __all__ = ["Filter", "of_files", "of_things", "one_of"]
-
-OF_THINGS = ("kinds", "pages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +59,6 @@ class Filter:
         ):
             if low is not None and high is not None and low > high:
                 raise ConfigError(f"{name} {low} to {high} hold nothing; put the smaller first")
-
-    @property
-    def names_files(self) -> bool:
-        """Whether it says something of files, and not of things alone."""
-        return any(getattr(self, entry.name) != entry.default for entry in fields(self) if entry.name not in OF_THINGS)
 
 
 def text(value: str) -> str:

@@ -30,9 +30,9 @@ REFINE, LEAST = 10, 300
 """Candidates of an index of numbers that are rescored for each wanted one, and at least. Ten for each are enough where
 near things are clearly nearer than others; where they are not, 100 find 0.80 of the true ten, 200 0.94, 400 0.99."""
 SIGNS_REFINE, SIGNS_LEAST = 20, 400
-"""Likewise of an index of signs."""
+"""Likewise of an index of signs, whose order is rougher."""
 SCAN_REFINE, SCAN_LEAST = 50, 1000
-"""Likewise when all signs are read."""
+"""Likewise when all signs are read, which is to be as good as exact."""
 MORE = 8
 """Candidates beyond the wanted ones that the store's own distances decide on: they are off by the query's rounding."""
 FEW = 1000
@@ -64,9 +64,10 @@ class Scope:
 def scope_of(tables: Tables, where: Filter | None) -> Scope:
     """Look up what a Filter says of files."""
     said = where or Filter()
-    if not said.names_files:
+    named = of_files(said)
+    if not named:
         return Scope(said, of_things(said), None, 0)
-    found = rows_of(tables.files, f"{of_files(said)} AND state = 'done'", ["hash"])
+    found = rows_of(tables.files, f"{named} AND state = 'done'", ["hash"])
     return Scope(said, of_things(said), pc.unique(found["hash"]), tables.files.count_rows())
 
 
@@ -100,19 +101,15 @@ def recalled(found: pa.Table) -> list[Recalled]:
 def by_vector(tables: Tables, query: NDArray[np.float32], has_index: bool) -> Find:
     """How things are found by a vector of length 1, `(width,)`."""
 
+    search = _by_numbers if kept.is_plain(tables.fingerprint) else _by_signs
+    finest = kept.finest(tables.fingerprint)
+
     def find(limit: int, predicate: str) -> pa.Table:
         rows = tables.things.count_rows(predicate or None)
-        depth = _depth(tables, limit, scan=False)
+        depth = max(LEAST, limit * REFINE)
         scan = not has_index or rows <= EXACT_ROWS or depth * PROBES > rows
-        search = _search(tables, query)
-        search = search.bypass_vector_index() if scan else search.nprobes(PROBES)
-        wanted = _depth(tables, limit, scan=scan)
-        if kept.is_plain(tables.fingerprint) and not scan:
-            wanted, rescored = limit + MORE, wanted
-            search = search.refine_factor(-(-rescored // wanted))
-        finest = kept.finest(tables.fingerprint)
-        search = search.select(["id", "hash", finest, "_distance"]).limit(wanted)
-        found = (search.where(predicate) if predicate else search).to_arrow()
+        chosen = search(tables.things, query, limit, scan=scan).select(["id", "hash", finest, "_distance"])
+        found = (chosen.where(predicate) if predicate else chosen).to_arrow()
         scores = kept.decode(kept.matrix(found[finest]), tables.fingerprint) @ query
         return best(found.select(["id", "hash"]), scores, limit)
 
@@ -138,15 +135,18 @@ def by_words(tables: Tables, text: str) -> Find:
     return find
 
 
-def _search(tables: Tables, query: NDArray[np.float32]) -> Any:
-    """A search by numbers or by signs."""
-    if kept.is_plain(tables.fingerprint):
-        return tables.things.search(query, vector_column_name=kept.VECTOR).distance_type("cosine")
-    return tables.things.search(kept.signs(query), vector_column_name=kept.BITS).distance_type("hamming")
+def _by_numbers(things: Any, query: NDArray[np.float32], limit: int, *, scan: bool) -> Any:
+    """A search of vectors, whose own distances are nearly right."""
+    wanted = limit + MORE
+    search = things.search(query, vector_column_name=kept.VECTOR).distance_type("cosine").limit(wanted)
+    if scan:
+        return search.bypass_vector_index()
+    return search.nprobes(PROBES).refine_factor(-(-max(LEAST, limit * REFINE) // wanted))
 
 
-def _depth(tables: Tables, limit: int, *, scan: bool) -> int:
-    """How many are rescored with the finest kept vector."""
-    if kept.is_plain(tables.fingerprint):
-        return limit + MORE if scan else max(LEAST, limit * REFINE)
-    return max(SCAN_LEAST, limit * SCAN_REFINE) if scan else max(SIGNS_LEAST, limit * SIGNS_REFINE)
+def _by_signs(things: Any, query: NDArray[np.float32], limit: int, *, scan: bool) -> Any:
+    """A search of signs, deep enough for what the rescoring will bring up."""
+    search = things.search(kept.signs(query), vector_column_name=kept.BITS).distance_type("hamming")
+    if scan:
+        return search.bypass_vector_index().limit(max(SCAN_LEAST, limit * SCAN_REFINE))
+    return search.nprobes(PROBES).limit(max(SIGNS_LEAST, limit * SIGNS_REFINE))

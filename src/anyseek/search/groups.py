@@ -14,8 +14,11 @@ __all__ = ["collapse", "grouped", "spread"]
 ALIKE = 0.6
 """Cosine from which two pictures are looked at; small, since a small model gives other vectors at another size."""
 LOOKS = 0.33
-"""Greatest difference (0 to 1) of their thumbnails, 48 pixels by 48, up to which they are the same. JPEG of low quality
-at half the size differs by 0.09 to 0.33, a picture with another detail by 0.27 or more (benchmarks/library_twins.py)."""
+"""Greatest difference (0 to 1) of their thumbnails, 48 pixels by 48, up to which they are the same.
+
+Half the size in JPEG of low quality differs by 0.09 to 0.33, a picture with another detail by 0.27 or more, measured by
+benchmarks/library_twins.py.
+"""
 MOST_ALSO = 10
 
 
