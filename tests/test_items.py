@@ -114,7 +114,7 @@ def test_what_is_no_input(value: Any) -> None:
     ("value", "message"),
     [
         ({"txt": "a"}, "did you mean 'text'"),
-        ({"colour": "a"}, "the keys are text, image"),
+        ({"colour": "a"}, "there are text, image"),
         ({"text": 3}, "'text' must be a string"),
         ({"text": ["a", None]}, "'text' must be a string"),
         ({"text": "a", "instruction": 3}, "an instruction must be a string"),

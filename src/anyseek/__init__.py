@@ -3,11 +3,12 @@
 Public names are loaded on first use, so that `import anyseek` costs next to nothing and loads no torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anyseek import errors
+from anyseek.lazy import loader
 
 if TYPE_CHECKING:
-    from anyseek import errors
     from anyseek.engine import Embedder, Reranker
     from anyseek.items import File, Image, Item, Limits, Page, Text, Video
     from anyseek.media import MediaOptions
@@ -36,18 +37,7 @@ _HOMES = {
     "anyseek.media": ("MediaOptions",),
     "anyseek.search": ("Library",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the room that owns it."""
-    if name == "errors":
-        return importlib.import_module("anyseek.errors")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'anyseek' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME_OF[name]), name)
-    globals()[name] = value  # the next look-up is an ordinary one
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

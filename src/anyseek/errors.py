@@ -16,6 +16,9 @@
 Each leaf also inherits the standard class it replaces, so that `except ValueError` keeps working.
 """
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "AnyseekError",
     "CapacityError",
@@ -97,3 +100,10 @@ class MismatchError(AnyseekError, AssertionError):
 
 class DependencyError(AnyseekError, ImportError):
     """A package is missing or too old for what was asked; the message says how to install it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the one that was probably meant, or all there are."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1, 0.5)
+    return f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"

@@ -5,7 +5,6 @@ of the public code (`{"text", "image", "video", "instruction", "fps", "max_frame
 texts, as that code does.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any
 
-from anyseek.errors import ConfigError, InputError
+from anyseek.errors import ConfigError, InputError, nearest
 
 __all__ = ["File", "Image", "Item", "Limits", "Page", "Part", "Source", "Text", "Video"]
 
@@ -255,9 +254,7 @@ def _from_dictionary(value: Mapping[str, Any]) -> Item:
     """The dictionary form: videos, then images, then texts; fps and max_frames act on video files only (SPEC 3)."""
     for key in value:
         if key not in DICTIONARY_KEYS:
-            near = difflib.get_close_matches(str(key), DICTIONARY_KEYS, 1)
-            hint = f", did you mean {near[0]!r}?" if near else f"; the keys are {', '.join(DICTIONARY_KEYS)}"
-            raise InputError(f"unknown key {key!r} in an item{hint}")
+            raise InputError(f"unknown key {key!r} in an item{nearest(str(key), DICTIONARY_KEYS)}")
     videos, images, texts = (value.get(key) for key in ("video", "image", "text"))
     fps, max_frames = (value.get(key) or None for key in ("fps", "max_frames"))  # 0 is none, as in the reference
     parts: list[Part] = []

@@ -54,8 +54,8 @@ def test_settings_of_every_type() -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("training.stesp=3", "no 'stesp'; did you mean 'steps'"),
-        ("trainin.steps=3", "no 'trainin'; did you mean 'training'"),
+        ("training.stesp=3", "no 'stesp', did you mean 'steps'"),
+        ("trainin.steps=3", "no 'trainin', did you mean 'training'"),
         ("training.steps=many", "training.steps must be of type int"),
         ("training.steps=2.5", "must be of type int"),
         ("checkpointing=1", "must be of type bool"),

@@ -3,8 +3,9 @@
 Names are loaded on first use: `hub`, which only says where a model lies, then needs no torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anyseek.lazy import loader
 
 if TYPE_CHECKING:
     from anyseek.model.adapter import load_adapter, save_adapter
@@ -39,20 +40,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "adapter": ("load_adapter", "save_adapter"),
-    "backbone": ("Backbone", "pooled_embedding", "yes_no_logit"),
-    "checkpoint": ("load_backbone", "load_head", "load_score_row", "save_checkpoint"),
-    "config": ("ModelConfig", "TextConfig", "VisionConfig"),
-    "layout": ("Layout", "copy_tokenizer", "write_layout"),
-    "lora": ("LoraLinear", "LoraOptions", "add_lora", "lora_layers", "merge_lora", "unmerge_lora"),
+    "anyseek.model.adapter": ("load_adapter", "save_adapter"),
+    "anyseek.model.backbone": ("Backbone", "pooled_embedding", "yes_no_logit"),
+    "anyseek.model.checkpoint": ("load_backbone", "load_head", "load_score_row", "save_checkpoint"),
+    "anyseek.model.config": ("ModelConfig", "TextConfig", "VisionConfig"),
+    "anyseek.model.layout": ("Layout", "copy_tokenizer", "write_layout"),
+    "anyseek.model.lora": ("LoraLinear", "LoraOptions", "add_lora", "lora_layers", "merge_lora", "unmerge_lora"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a name from the file that owns it."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'anyseek.model' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"anyseek.model.{_HOME_OF[name]}"), name)
-    globals()[name] = value  # the next look-up is an ordinary one
-    return value
+__getattr__ = loader(__name__, _HOMES)

@@ -4,9 +4,9 @@ Two ways: `search` looks through a folder once and stores nothing; a `Library` k
 the library is loaded on first use, so that the first way loads no vector store.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from anyseek.lazy import loader
 from anyseek.search.fusion import Fusion
 from anyseek.search.pipeline import Embedded, Failure, Hit, Hits, SearchOptions, ask, embed, search
 from anyseek.search.sources import Found, Skipped, walk
@@ -55,13 +55,4 @@ _HOMES = {
     "anyseek.search.pieces": ("Cutting",),
     "anyseek.search.prints": ("LibrarySettings",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a name of the library from the file that owns it."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'anyseek.search' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME_OF[name]), name)
-    globals()[name] = value  # the next look-up is an ordinary one
-    return value
+__getattr__ = loader(__name__, _HOMES)

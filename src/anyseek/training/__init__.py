@@ -3,8 +3,9 @@
 Names are loaded on first use: `data`, which looks at training data and computes nothing, then needs no torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anyseek.lazy import loader
 
 if TYPE_CHECKING:
     from anyseek.training.loop import StepReport, TrainOptions, train
@@ -44,8 +45,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "loop": ("StepReport", "TrainOptions", "train"),
-    "losses": (
+    "anyseek.training.loop": ("StepReport", "TrainOptions", "train"),
+    "anyseek.training.losses": (
         "Objective",
         "Relevance",
         "classification",
@@ -55,18 +56,9 @@ _HOMES = {
         "prototype_loss",
         "yes_no",
     ),
-    "optimiser": ("MasterAdamW",),
-    "resume": ("Keeper",),
-    "views": ("LearnedStep", "Views"),
-    "watching": ("Guard", "Metrics"),
+    "anyseek.training.optimiser": ("MasterAdamW",),
+    "anyseek.training.resume": ("Keeper",),
+    "anyseek.training.views": ("LearnedStep", "Views"),
+    "anyseek.training.watching": ("Guard", "Metrics"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a name from the file that owns it."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'anyseek.training' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"anyseek.training.{_HOME_OF[name]}"), name)
-    globals()[name] = value  # the next look-up is an ordinary one
-    return value
+__getattr__ = loader(__name__, _HOMES)

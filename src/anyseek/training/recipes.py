@@ -1,7 +1,6 @@
 """Recipes by name: a function gives a stage, settings from the command line change it, and wrong names are refused."""
 
 import dataclasses
-import difflib
 import importlib
 import json
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from anyseek.errors import ConfigError
+from anyseek.errors import ConfigError, nearest
 from anyseek.training.stage import Stage
 
 __all__ = ["as_data", "changed", "load_recipe"]
@@ -40,7 +39,7 @@ def load_recipe(name: str) -> Stage:
     made = getattr(module, function, None)
     if not callable(made):
         known = [each for each in getattr(module, "__all__", dir(module)) if not each.startswith("_")]
-        raise ConfigError(f"{module_name} has no recipe {function!r}{_nearest(function, known)}")
+        raise ConfigError(f"{module_name} has no recipe {function!r}{nearest(function, known)}")
     stage = made()
     if not isinstance(stage, Stage):
         raise ConfigError(f"{name} gives a {type(stage).__name__}, not a Stage")
@@ -86,7 +85,7 @@ def _set(owner: Any, path: Sequence[str], value: Any, whole: str) -> Any:
         raise ConfigError(f"{whole}: {name!r} is inside a value that has no fields; set the whole value")
     fields = [field.name for field in dataclasses.fields(owner)]
     if name not in fields:
-        raise ConfigError(f"{whole}: there is no {name!r}{_nearest(name, fields)}")
+        raise ConfigError(f"{whole}: there is no {name!r}{nearest(name, fields)}")
     if rest:
         new = _set(getattr(owner, name), rest, value, whole)
     else:
@@ -123,9 +122,3 @@ def _typed(value: Any, wanted: Any, where: str) -> Any:
         return value
     name = getattr(wanted, "__name__", str(wanted)) if origin is None else str(wanted)
     raise ConfigError(f"{where} must be of type {name} (got {value!r})")
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """The likeliest of what is known, for a message."""
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"

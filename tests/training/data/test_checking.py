@@ -25,7 +25,7 @@ def test_nothing_is_wrong(raw: Raw) -> None:
     ("files", "expected"),
     [
         ({"corpus": [GOOD, {"id": "d1", "txt": "x"}]}, "corpus.jsonl:2: row: unknown key 'txt', did you mean 'text'?"),
-        ({"corpus": [GOOD, {"id": "d1", "zzz": "x"}]}, "corpus.jsonl:2: row: unknown key 'zzz'; known are id, text"),
+        ({"corpus": [GOOD, {"id": "d1", "zzz": "x"}]}, "corpus.jsonl:2: row: unknown key 'zzz'; there are id, text"),
         ({"corpus": [GOOD, {"id": "d1"}]}, "corpus.jsonl:2: a row needs a text, an image or a video"),
         ({"corpus": [GOOD, {"id": "d1", "text": 3}]}, "corpus.jsonl:2: 'text' must be a string"),
         ({"corpus": [GOOD, {"id": "d1", "text": ["x", 3]}]}, "corpus.jsonl:2: 'text' must be a string"),

@@ -1,13 +1,12 @@
 """What a dataset is called and what it trains: `dataset.json`, and the rules of each task."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anyseek.errors import ConfigError, InputError
+from anyseek.errors import ConfigError, InputError, nearest
 
 __all__ = ["ABOUT", "FORMAT", "TABLES", "TASKS", "About", "check_keys"]
 
@@ -88,10 +87,4 @@ def check_keys(row: Mapping[str, Any], known: Iterable[str], where: str) -> None
     """Raise InputError for the first key that is not known, with the one that was probably meant."""
     for key in row:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}{_nearest(key, known)}")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            raise InputError(f"{where}: unknown key {key!r}{nearest(key, known)}")
