@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from anyseek.server.planning import Planned, costs
 from anyseek.server.queue import Closed, Full, Portion, TokenQueue, portions
 
 WIDTH = 4
+NOBODY: Any = SimpleNamespace(decode=lambda _: None)
+"""In place of a processor: the tests decode themselves."""
 
 
 def row(ids: list[int], shown: tuple[tuple[bytes, int, int], ...] = (), head: int = 0, place: str = "input") -> Planned:
@@ -26,7 +29,8 @@ def row(ids: list[int], shown: tuple[tuple[bytes, int, int], ...] = (), head: in
         visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
     )
     visuals = tuple((identity, tokens) for identity, tokens, _ in shown)
-    return Planned(Row(sample, head, visuals), tuple((one, object(), place) for one, _ in visuals), 0, place)
+    shown = tuple((one, object(), place) for one, _ in visuals)
+    return Planned(Row(sample, head, visuals), shown, 0, place, NOBODY)
 
 
 def text(length: int, seed: int = 0) -> Planned:
@@ -41,7 +45,7 @@ class Decoder:
         self.begun: dict[bytes, list[Future[Any]]] = {}
         self.known: set[bytes] = set()
 
-    def __call__(self, kind: str, identity: bytes, visual: Any) -> "Future[Any] | None":
+    def __call__(self, kind: str, identity: bytes, decode: Any) -> "Future[Any] | None":
         if identity in self.known:
             return None
         self.begun.setdefault(identity, []).append(Future())

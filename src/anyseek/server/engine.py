@@ -8,13 +8,15 @@ of library calls up to what the composition of a batch changes in the last digit
 """
 
 import asyncio
+import contextvars
 import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -22,25 +24,32 @@ from anyseek.engine import Embedder, Reranker
 from anyseek.engine.compute import Compute, Seen
 from anyseek.engine.runtime import default_workers
 from anyseek.errors import CapacityError, InputError
-from anyseek.processing import Processor, Visual, grid_of
+from anyseek.processing import Processor, grid_of
 from anyseek.server.faults import Fault
+from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
 from anyseek.server.planning import Plan, Planned
-from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, portions
+from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, parted, portions
 
 __all__ = ["Engine", "Models"]
 
 log = logging.getLogger("anyseek.server")
 
+ASKING = 8
+"""Threads that ask libraries."""
 AHEAD = 4
 """Batches for which pixels may be held, as many as a library call decodes together."""
 PORTIONS = 4
 """A request is cut into portions of this part of a batch, so that a batch has room for several."""
 LAST_SECONDS = 5
 """For a batch that nobody waits for any more to end."""
+FULL_SECONDS = 0.1
+"""Between two tries to put something into a full queue."""
 FAILURES = 3
 """Batches in a row that fail for no fault of an input: then the device is taken for lost."""
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,7 @@ class Engine:
         self._reading = ThreadPoolExecutor(2, "anyseek-reading")
         self._opening = ThreadPoolExecutor(workers, "anyseek-opening")
         self._decoding = ThreadPoolExecutor(workers, "anyseek-decoding")
+        self._asking = ThreadPoolExecutor(ASKING, "anyseek-asking")
         self._queue = TokenQueue(options.bounds.queue_tokens, AHEAD * options.batch_tokens, self._begin)
         self._threads = [threading.Thread(target=self._first, name="anyseek-lane-0", daemon=True)]
         metrics.watch(self._queue, self)
@@ -118,8 +128,8 @@ class Engine:
         for thread in self._threads:
             if self.models is not None:
                 thread.join(LAST_SECONDS)
-        for pool in (self._reading, self._opening, self._decoding):
-            pool.shutdown(cancel_futures=True)
+        for pool in (self._reading, self._opening, self._decoding, self._asking):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def is_well(self) -> bool:
@@ -190,6 +200,52 @@ class Engine:
             raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5) from None
         return await asyncio.wrap_future(done)
 
+    async def in_thread(self, work: Callable[[], Thing]) -> Thing:
+        """What a function gives that waits for the lane itself, by `wait`. Cancel it, and what it waits for leaves.
+
+        Raises:
+            Fault: 503 when the server is shutting down.
+        """
+        leaving = Leaving()
+        context = contextvars.copy_context()
+        context.run(LEAVING.set, leaving)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._asking, context.run, work)
+        except Closed:
+            raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5) from None
+        finally:
+            leaving.leave()
+
+    def wait(self, kind: Kind, rows: Sequence[Planned]) -> Iterator[tuple[Portion, Tensor | InputError]]:
+        """States `(rows, hidden)` of each portion of rows, or what was wrong with it, once all are computed.
+
+        It blocks, also while the queue is full; for threads that nobody answers from.
+
+        Raises:
+            Closed: nothing more is taken, or whoever asked has left.
+            CapacityError: a row does not fit into the memory of the device.
+        """
+        width = self.ready().computes(kind)[0].backbone.config.text.hidden_size
+        cut = parted(kind, rows, width, self.options.batch_tokens // PORTIONS)
+        leaving = LEAVING.get(None)
+        while True:
+            try:
+                self._queue.put(cut)
+                break
+            except Full:
+                if leaving is not None and leaving.has_left:
+                    raise Closed from None
+                time.sleep(FULL_SECONDS)
+        if leaving is not None:
+            leaving.add([portion.work for portion in cut])
+        for portion in cut:
+            try:
+                yield portion, portion.work.done.result()
+            except InputError as error:
+                yield portion, error
+            except CancelledError:
+                raise Closed from None
+
     def _first(self) -> None:
         """The thread of the first device: load, let the others begin, compute."""
         try:
@@ -239,7 +295,7 @@ class Engine:
                 for portion in taken:
                     self._compute(lane, [portion])
                 return
-            if not isinstance(error, CapacityError):
+            if not isinstance(error, CapacityError) and not taken[0].is_over:
                 lane.failures += 1
             taken[0].work.fail(error)
 
@@ -248,18 +304,19 @@ class Engine:
     ) -> tuple[dict[bytes, Seen | Tensor], list[Portion]]:
         """What the portions show, decoded or as features, and those of them whose sources are sound."""
         pixels = {identity: future for portion in taken for identity, future in (portion.pixels or {}).items()}
-        visuals = {identity: visual for portion in taken for row in portion.rows for identity, visual, _ in row.visuals}
+        wanted = {identity for portion in taken for row in portion.rows for identity, _, _ in row.visuals}
         compute, good = lane.computes[kind], []
-        kept = [identity for identity in visuals if identity not in pixels]
+        kept = wanted - pixels.keys()
         shown: dict[bytes, Seen | Tensor] = {**compute.recall(kept)} if kept else {}
         for portion in taken:
-            for identity, visual, place in (one for row in portion.rows for one in row.visuals):
+            everything = ((row.processor, *one) for row in portion.rows for one in row.visuals)
+            for processor, identity, visual, place in everything:
                 if identity in shown:
                     continue
                 try:
                     # Not on the way either: it was known when decoding would have begun, and has been forgotten since.
                     future = pixels.get(identity)
-                    patches = future.result() if future else self._decode(kind, visual)
+                    patches = future.result() if future else processor.decode(visual)
                     shown[identity] = Seen(patches, grid_of(visual))
                 except InputError as error:
                     portion.work.fail(copy.copy(error).at(place))
@@ -286,15 +343,11 @@ class Engine:
         self._rates[kind] = rate if kind not in self._rates else 0.8 * self._rates[kind] + 0.2 * rate
         self.metrics.batch(kind, sum(len(portion.rows) for portion in taken), cost, seconds)
 
-    def _begin(self, kind: Kind, identity: bytes, visual: Visual) -> "Future[Tensor] | None":
+    def _begin(self, kind: Kind, identity: bytes, decode: Callable[[], Tensor]) -> "Future[Tensor] | None":
         """Begin to decode something, unless every device has seen it."""
         if all(identity in lane.known.get(kind, ()) for lane in self._lanes):
             return None
-        return self._decoding.submit(self._decode, kind, visual)
-
-    def _decode(self, kind: Kind, visual: Visual) -> Tensor:
-        """Patches of something."""
-        return self.ready().processor(kind).decode(visual)
+        return self._decoding.submit(decode)
 
 
 def _warm(models: Models) -> None:

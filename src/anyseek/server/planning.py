@@ -12,7 +12,7 @@ from anyseek.processing import Prepared, Processor, grid_of
 from anyseek.processing.layout import Visual, resolve, visual_of
 from anyseek.server.inputs import Given
 
-__all__ = ["Plan", "Planned", "costs", "plan_items", "plan_pairs"]
+__all__ = ["Plan", "Planned", "costs", "plan_items", "plan_pairs", "planned"]
 
 WORTH = 96
 """Tokens that two rows must share for the engine to compute them once, as in `engine.prefixes`."""
@@ -27,12 +27,14 @@ class Planned:
         visuals: identity, what it is, and its place in the request, of everything shown.
         cut: characters of text left out to fit the model's limit.
         place: of the input or document in the request.
+        processor: that decodes what it shows.
     """
 
     row: Row
     visuals: tuple[tuple[bytes, Visual, str], ...]
     cut: int
     place: str
+    processor: Processor
 
     @property
     def tokens(self) -> int:
@@ -63,8 +65,8 @@ def plan_items(processor: Processor, inputs: Sequence[Given], most: int | None, 
                 f"it has more than {f'{most} tokens of text' if cut else f'{limit} tokens'}; shorten it, or send "
                 "truncate: END to have its text cut, and its pictures made smaller where that is not enough"
             ).at(given.place)
-        planned = _planned(processor, prepared, [(given, item)])
-        return replace(planned, cut=planned.cut + cut)
+        row = _planned(processor, prepared, [(given, item)])
+        return replace(row, cut=row.cut + cut)
 
     return [partial(plan, given) for given in inputs]
 
@@ -87,8 +89,8 @@ def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], m
         item, cut = _shortened(_opened(given, processor), most, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
-        planned = _planned(processor, prepared, both)
-        return replace(planned, cut=planned.cut + cut, place=given.place)
+        row = _planned(processor, prepared, both)
+        return replace(row, cut=row.cut + cut, place=given.place)
 
     return [partial(plan, given) for given in documents]
 
@@ -134,19 +136,34 @@ def _fails(processor: Processor, item: Item, part: Image | Page | Video) -> bool
 
 
 def _planned(processor: Processor, prepared: Prepared, both: Sequence[tuple[Given, Item]]) -> Planned:
-    """The row of a prompt."""
+    """The row of a prompt of inputs."""
     places = [
         place
         for given, item in both
         for part, place in zip(item.parts, given.parts, strict=True)
         if not isinstance(part, Text)
     ]
+    return planned(processor, prepared, places, both[0][0].place)
+
+
+def planned(processor: Processor, prepared: Prepared, places: Sequence[str], place: str) -> Planned:
+    """The row of a prompt.
+
+    Args:
+        processor: that laid it out.
+        prepared: the prompt.
+        places: of what it shows.
+        place: of the whole.
+
+    Raises:
+        SourceError: a file went away.
+    """
     shown = tuple(
-        (processor.identity(visual), visual, place) for visual, place in zip(prepared.visuals, places, strict=True)
+        (processor.identity(visual), visual, where) for visual, where in zip(prepared.visuals, places, strict=True)
     )
     tokens = tuple((identity, _tokens(visual)) for identity, visual, _ in shown)
     row = Row(prepared.sample, processor.head(prepared), tokens)
-    return Planned(row, shown, prepared.cut_characters, both[0][0].place)
+    return Planned(row, shown, prepared.cut_characters, place, processor)
 
 
 def _tokens(visual: Visual) -> int:
@@ -175,8 +192,8 @@ def costs(rows: Sequence[Planned]) -> list[int]:
     """What each row costs after those before it, in tokens and merged patches: what they share is computed once."""
     seen: set[bytes] = set()
     found, last = [], None
-    for planned in rows:
-        row = planned.row
+    for one in rows:
+        row = one.row
         new = [tokens for identity, tokens in row.visuals if identity not in seen]
         seen |= {identity for identity, _ in row.visuals}
         common = _common(last, row) if last is not None else 0

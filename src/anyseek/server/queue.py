@@ -7,22 +7,22 @@ been taken. A short request therefore passes a long one, and a long one never wa
 
 import threading
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
-from anyseek.processing import Visual
 from anyseek.server.planning import Planned, costs
 
-__all__ = ["Closed", "Full", "Kind", "Portion", "TokenQueue", "Work", "portions"]
+__all__ = ["Closed", "Full", "Kind", "Portion", "TokenQueue", "Work", "parted", "portions"]
 
 Kind = Literal["embedding", "reranking"]
-Decode = Callable[[Kind, bytes, Visual], "Future[Tensor] | None"]
+Decode = Callable[[Kind, bytes, Callable[[], Tensor]], "Future[Tensor] | None"]
 """Begins to decode something of this identity for a model, or None when that is not needed."""
 
 
@@ -106,15 +106,26 @@ class Portion:
 def portions(kind: Kind, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
     """The rows of a request in portions of at most `most` tokens, and at least one row; states are `width` wide."""
     work = Work(kind, torch.empty(len(rows), width), len(rows))
-    cut: list[Portion] = []
+    return [Portion(work, start, tuple(rows[start:stop]), cost) for start, stop, cost in _cuts(costs(rows), most)]
+
+
+def parted(kind: Kind, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
+    """The same, each portion a work of its own, whose failure is nothing to the others."""
+    return [
+        Portion(Work(kind, torch.empty(stop - start, width), stop - start), 0, tuple(rows[start:stop]), cost)
+        for start, stop, cost in _cuts(costs(rows), most)
+    ]
+
+
+def _cuts(found: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
+    """First row, the row after the last, and cost of each portion."""
     start, total = 0, 0
-    for place, cost in enumerate(costs(rows)):
+    for place, cost in enumerate(found):
         if place > start and total + cost > most:
-            cut.append(Portion(work, start, tuple(rows[start:place]), total))
+            yield start, place, total
             start, total = place, 0
         total += cost
-    cut.append(Portion(work, start, tuple(rows[start:]), total))
-    return cut
+    yield start, len(found), total
 
 
 class TokenQueue:
@@ -139,7 +150,7 @@ class TokenQueue:
         """Take the portions of one request, all of them or none.
 
         Returns:
-            What will be their states. Cancel it, and they leave the queue.
+            What will be the states of the first one's work. Cancel a work, and its portions leave the queue.
 
         Raises:
             Full: there is no room, and it is not the only request.
@@ -159,9 +170,10 @@ class TokenQueue:
             self.tokens += cost
             self._decode_ahead()
             self._changed.notify_all()
-        done = given[0].work.done
-        done.add_done_callback(self._sweep)
-        return done
+        works = {id(portion.work): portion.work for portion in given}
+        for work in works.values():
+            work.done.add_done_callback(self._sweep)
+        return given[0].work.done
 
     def take(self, budget: Callable[[Kind], int]) -> list[Portion]:
         """The next portions of one kind that are ready, as many as its budget allows; waits for one.
@@ -211,8 +223,10 @@ class TokenQueue:
         """What of a portion is being decoded from now on, each thing once."""
         pixels: dict[bytes, Future[Tensor]] = {}
         shared = portion.work.decoding
-        for identity, visual, _ in (shown for row in portion.rows for shown in row.visuals):
-            future = pixels.get(identity) or shared.get(identity) or self._decode(portion.work.kind, identity, visual)
+        shown = ((row.processor, *one) for row in portion.rows for one in row.visuals)
+        for processor, identity, visual, _ in shown:
+            decode = partial(processor.decode, visual)
+            future = pixels.get(identity) or shared.get(identity) or self._decode(portion.work.kind, identity, decode)
             if future is not None and identity not in pixels:
                 pixels[identity] = shared[identity] = future
                 future.add_done_callback(self._notify)
