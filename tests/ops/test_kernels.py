@@ -49,6 +49,21 @@ def test_compiled_equals_eager(dtype: torch.dtype, close: float) -> None:
 
 @compiles
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_kernel_has_room_for_all_that_training_asks_of_it() -> None:
+    fused = resolve_kernels("compiled", "cpu").swiglu
+    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+        for width in (8, 16, 24):
+            for learns in (False, True):
+                for keeps in (False, True):
+                    gate, up = (drawn(3, width, dtype=torch.float32).requires_grad_(learns) for _ in range(2))
+                    with torch.set_grad_enabled(keeps):
+                        assert fused(gate, up).requires_grad == (learns and keeps)
+                        assert fused(gate[:, : width // 2], up[:, : width // 2]).shape == (3, width // 2)
+
+
+@compiles
+@pytest.mark.slow
 def test_whole_vectors_are_the_same() -> None:
     inputs = ["a red apple", {"text": "two dogs", "instruction": "Find pictures"}]
     eager, compiled = (Embedder.load("tiny", kernels=kernels).encode(inputs) for kernels in ("eager", "compiled"))

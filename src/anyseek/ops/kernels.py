@@ -18,6 +18,9 @@ from anyseek.ops.rotary import apply_rotary
 __all__ = ["KERNELS", "Kernels", "RMSNorm", "WithKernels", "resolve_kernels", "use_kernels"]
 
 KERNELS = ("auto", "eager", "compiled")
+VARIANTS = 64
+"""Of one kernel: towers differ in widths and axes, training in what learns and whether gradients are kept. At torch's own
+limit, 8, a kernel becomes the plain operation again, with a warning that is easily missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ EAGER = Kernels(_rms_norm, apply_rotary, _swiglu, functools.partial(functional.g
 @functools.cache
 def _compiled() -> Kernels:
     """Each as one kernel for tensors of any length: Triton on CUDA, C++ on a CPU, made at first use."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, VARIANTS)
     fused = (torch.compile(one, dynamic=True) for one in (_rms_norm, apply_rotary, _swiglu, EAGER.gelu))
     return Kernels(*fused)
 
