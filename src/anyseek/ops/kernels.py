@@ -19,8 +19,8 @@ __all__ = ["KERNELS", "Kernels", "RMSNorm", "WithKernels", "resolve_kernels", "u
 
 KERNELS = ("auto", "eager", "compiled")
 VARIANTS = 64
-"""Of one kernel: towers differ in widths and axes, training in what learns and whether gradients are kept. At torch's own
-limit, 8, a kernel becomes the plain operation again, with a warning that is easily missed."""
+"""Of one kernel: towers differ in axes and dtypes, training in what learns and whether gradients are kept. At torch's
+own limit, 8, a kernel becomes the plain operation again, with a warning that is easily missed."""
 
 
 @dataclass(frozen=True, slots=True)
