@@ -169,3 +169,29 @@ def test_without_a_lock_others_may_be_writing(tmp_path: Path) -> None:
         Store.create(address, print_())
     with pytest.raises(SourceError, match="there is no library"):
         Store.open((tmp_path / "none").as_uri())
+
+
+def test_files_are_listed_in_order_from_a_key_on(store: Store) -> None:
+    more = [
+        StoredFile(root=root, path=path, hash="one" if path != "broken" else None, size=1, mtime=1, state=state)
+        for root, path, state in (
+            ("/it's", "b", "done"),
+            ("/it's", "broken", "failed"),
+            ("/root", "z", "done"),
+            ("/root", "Z", "done"),
+        )
+    ]
+    with store.write() as writer:
+        writer.put_files(more)
+    keys = [file.key for file in store.listed()]
+    assert keys == sorted(file.key for file in store.files())
+    assert len(keys) == 5
+    pages, last = [], None
+    while page := store.listed(after=last, limit=2):
+        pages += [file.key for file in page]
+        last = page[-1].key
+    assert pages == keys
+    assert [file.path for file in store.listed(state="failed")] == ["broken"]
+    assert [file.path for file in store.listed(Filter(roots=("/root",), glob="?"), state="done")] == ["Z", "z"]
+    assert store.roots() == {"/it's": (1, 1), "/root": (3, 0)}
+    assert store.kinds(["one", "none"]) == {"one": "page"}

@@ -14,7 +14,7 @@ from anyseek.errors import ConfigError, InputError
 from anyseek.index import Filter, Recalled
 from anyseek.items import Image, Item, Page, Text
 from anyseek.search import Answers, AskOptions, Fusion, Library
-from anyseek.search.answers import Asked
+from anyseek.search.answers import Asked, Stage
 from anyseek.search.asking import Readers
 from anyseek.search.judge import NAMES, Judge
 from anyseek.search.legs import blended, closeness
@@ -156,6 +156,7 @@ def test_more_like_one(asked: Library) -> None:
     assert apple.id not in [hit.id for hit in more]
     assert len(more) == 2
     assert more.hits[0].paths[0].stem == "red apple"
+    assert asked.like(apple.id, unlike=["blue dog"]).hits[-1].score < asked.like(apple.id).hits[-1].score
     only = asked.like(apple.id, where=Filter(kinds=("text",)))
     assert {hit.thing.kind for hit in only} == {"text"}
     with pytest.raises(InputError, match="has no thing"):
@@ -192,6 +193,23 @@ def test_candidates_are_read_as_they_were_embedded(reading: Reading, seen: Seen)
     assert all(hit.reranked for hit in found)
     assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
     assert found.hits[0].score == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_the_first_stage_and_the_reading_are_told(reading: Reading) -> None:
+    library, reader = reading()
+    stages: list[Stage] = []
+    options = AskOptions(top=3, reread=7, per_file=2)
+    found = library.search("apple 3", options=options, tell=stages.append)
+    assert [(stage.read, stage.of) for stage in stages] == [(0, 7), (5, 7), (7, 7)]
+    assert all(stage.first is None for stage in stages[1:])
+    first = stages[0].first
+    assert first is not None
+    reader.pairs.clear()
+    alone = library.search("apple 3", options=replace(options, rerank=False))
+    assert not reader.pairs
+    assert names(first) == names(alone)
+    assert not any(hit.reranked for hit in (*first, *alone))
+    assert found.hits == library.search("apple 3", options=options).hits, "telling changes nothing"
 
 
 def test_what_cannot_be_read_again_comes_last_with_the_reason(reading: Reading, shelf: Path) -> None:

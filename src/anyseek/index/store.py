@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from anyseek.errors import ConfigError, InputError
 from anyseek.index import kept, recall, tables, upkeep
-from anyseek.index.filters import Filter, of_files, one_of
+from anyseek.index.filters import Filter, of_files, one_of, text
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.held import Held
 from anyseek.index.lock import WriterLock
 from anyseek.index.recall import Scope
-from anyseek.index.rows import FileKey, Recalled, StoredFile, Thing
+from anyseek.index.rows import FileKey, Kind, Recalled, State, StoredFile, Thing
 from anyseek.index.tables import FILE_COLUMNS, THING_COLUMNS, Tables, rows_of
 from anyseek.index.words import words
 from anyseek.index.writer import Writer
@@ -271,6 +271,38 @@ class Store:
         for file in sorted(tables.file_rows(rows), key=lambda file: file.key):
             found.setdefault(str(file.hash), []).append(file)
         return found
+
+    def listed(
+        self, where: Filter | None = None, *, state: State | None = None, after: FileKey | None = None, limit: int = 100
+    ) -> list[StoredFile]:
+        """Rows of files by root and path, as many as `limit`, those behind the key `after`; of a Filter as `files`."""
+        parts = [part for part in (of_files(where or Filter()), f"state = '{state}'" if state else "") if part]
+        if after is not None:
+            root, path = (text(part) for part in after)
+            parts.append(f"(root > {root} OR (root = {root} AND path > {path}))")
+        keys = rows_of(self._tables.files, " AND ".join(parts), ["root", "path"])
+        chosen = keys.take(pc.select_k_unstable(keys, limit, [("root", "ascending"), ("path", "ascending")]))
+        by_root: dict[str, list[str]] = {}
+        for row in chosen.to_pylist():
+            by_root.setdefault(row["root"], []).append(row["path"])
+        found: list[StoredFile] = []
+        for root, paths in by_root.items():
+            named = f"{one_of('root', [root])} AND {one_of('path', paths)}"
+            found += tables.file_rows(rows_of(self._tables.files, named, FILE_COLUMNS))
+        return sorted(found, key=lambda file: file.key)
+
+    def roots(self) -> dict[str, tuple[int, int]]:
+        """Roots by name, and how many of the files of each are done and failed."""
+        rows = rows_of(self._tables.files, "", ["root", "state"])
+        found: dict[str, list[int]] = {}
+        for row in rows.group_by(["root", "state"]).aggregate([([], "count_all")]).to_pylist():
+            found.setdefault(row["root"], [0, 0])[row["state"] == "failed"] += row["count_all"]
+        return {root: (done, failed) for root, (done, failed) in sorted(found.items())}
+
+    def kinds(self, hashes: Iterable[str]) -> dict[str, Kind]:
+        """What each content is: of what kind its things are; one that has none is left out."""
+        rows = rows_of(self._tables.things, one_of("hash", hashes), ["hash", "kind"])
+        return {row["hash"]: row["kind"] for row in rows.group_by(["hash", "kind"]).aggregate([]).to_pylist()}
 
     def tags(self) -> dict[str, int]:
         """Tags, and how many files have each."""

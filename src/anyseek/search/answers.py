@@ -1,5 +1,6 @@
 """What is asked of a library, and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from anyseek.errors import ConfigError
 from anyseek.index import Thing
 from anyseek.items import Item, Text
 
-__all__ = ["Answer", "Answers", "AskOptions", "Asked", "Candidate"]
+__all__ = ["Answer", "Answers", "AskOptions", "Asked", "Candidate", "Stage", "Tell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class AskOptions:
         candidates: how many things each leg recalls: the vectors, and the words.
         words: weight of the words beside the vectors, 0 to 1; 0 leaves them out.
         blend: how both become one order: `ranks` (reciprocal rank) or `scores` (weighted).
-        reread: how many of the best the reranker reads.
+        rerank: whether the reranker, where there is one, reads the best again.
+        reread: how many of the best it reads.
         per_file: at most so many of one file among them.
         group: pages of one document, passages of one text and segments of one film are one answer.
         duplicates: near-identical pictures are one answer.
@@ -34,6 +36,7 @@ class AskOptions:
     candidates: int = 100
     words: float = 0.3
     blend: Literal["ranks", "scores"] = "ranks"
+    rerank: bool = True
     reread: int = 20
     per_file: int = 3
     group: bool = True
@@ -164,3 +167,22 @@ class Answers:
     def __len__(self) -> int:
         """Number of hits."""
         return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """How far an answer is that is read again.
+
+    Attributes:
+        first: answers as they were before, with the first of these; then None.
+        read: candidates that the reranker has read.
+        of: how many it will read.
+    """
+
+    first: Answers | None
+    read: int
+    of: int
+
+
+Tell = Callable[[Stage], None]
+"""Told how far an answer is."""

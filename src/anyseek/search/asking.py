@@ -1,14 +1,14 @@
 """From a query to answers: recall, near-duplicates, a second reading, the judge, groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anyseek.index import Filter, Store, StoredFile, Thing
-from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Candidate
+from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Candidate, Stage, Tell
 from anyseek.search.fusion import Fusion
 from anyseek.search.groups import collapse, grouped, spread
 from anyseek.search.judge import Judge, features
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Readers", "answer"]
 
 Files = dict[str, list[StoredFile]]
+
+PIECE = 5
+"""Candidates that are read between two words about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,14 @@ class Readers:
         return Readers(self.embedder, None, self.fusion, None)
 
 
-def answer(store: Store, asked: Asked, where: Filter | None, options: AskOptions, readers: Readers) -> Answers:
+def answer(
+    store: Store,
+    asked: Asked,
+    where: Filter | None,
+    options: AskOptions,
+    readers: Readers,
+    tell: Tell | None = None,
+) -> Answers:
     """Answers of a library to an encoded query.
 
     Args:
@@ -54,15 +64,32 @@ def answer(store: Store, asked: Asked, where: Filter | None, options: AskOptions
         where: which things count.
         options: how to ask.
         readers: who reads.
+        tell: told the answers of the first stage, before candidates are read again, and how many have been.
     """
+    readers = readers if options.rerank or not readers.reranker else readers.without_reading()
     recalled = recall(store, asked, where, options)
     candidates = collapse(store, recalled) if options.duplicates else recalled
     files = store.files_of({one.thing.hash for one in candidates})
     candidates = [one for one in candidates if one.thing.hash in files]
-    chosen, unread = candidates, []
-    if readers.reranker:
-        chosen = spread(candidates, max(options.reread, options.top), options.per_file)
-        unread = _reread(chosen, asked, files, readers)
+    if readers.reranker is None:
+        return _judged(candidates, candidates, asked, files, options, readers)
+    chosen = spread(candidates, max(options.reread, options.top), options.per_file)
+    if tell:
+        first = _judged(candidates, chosen, asked, files, options, readers.without_reading())
+        tell(Stage(first=first, read=0, of=len(chosen)))
+    unread = _reread(chosen, asked, files, readers, tell)
+    return replace(_judged(candidates, chosen, asked, files, options, readers), unread=tuple(unread))
+
+
+def _judged(
+    candidates: Sequence[Candidate],
+    chosen: Sequence[Candidate],
+    asked: Asked,
+    files: Files,
+    options: AskOptions,
+    readers: Readers,
+) -> Answers:
+    """Answers made of those that were chosen, judged among all."""
     _score(candidates, asked, readers)
     chosen = sorted(chosen, key=lambda one: (readers.reranker is not None and one.log_odds is None, -one.score))
     cut = readers.judge.cut if readers.judge and options.cut else None
@@ -72,12 +99,12 @@ def answer(store: Store, asked: Asked, where: Filter | None, options: AskOptions
         made = _answer(one, also, files)
         (hits if cut is None or (one.chance is not None and one.score >= cut) else below).append(made)
     judged = readers.judge is not None
-    return Answers(
-        hits=tuple(hits[: options.top]), below=tuple(below[: options.top]), judged=judged, unread=tuple(unread)
-    )
+    return Answers(hits=tuple(hits[: options.top]), below=tuple(below[: options.top]), judged=judged)
 
 
-def _reread(chosen: Sequence[Candidate], asked: Asked, files: Files, readers: Readers) -> list[tuple[str, str]]:
+def _reread(
+    chosen: Sequence[Candidate], asked: Asked, files: Files, readers: Readers, tell: Tell | None
+) -> list[tuple[str, str]]:
     """Let the reranker read candidates, as they were embedded; what it could not read comes back with the reason."""
     assert readers.reranker is not None
     unread, pairs = [], []
@@ -87,14 +114,17 @@ def _reread(chosen: Sequence[Candidate], asked: Asked, files: Files, readers: Re
             unread.append((one.thing.id, "the file is gone, or has changed since it was indexed; index it again"))
         else:
             pairs.append((one, (asked.item, item_of(one.thing, one.path or Path()))))
-    if not pairs:
-        return unread
-    scored = readers.reranker.predict([pair for _, pair in pairs], activation="none", on_error="collect")
-    for row, (one, _) in enumerate(pairs):
-        if row in scored.errors:
-            unread.append((one.thing.id, str(scored.errors[row].args[0])))
-        else:
-            one.log_odds = float(scored.scores[row])
+    step = PIECE if tell else max(1, len(pairs))
+    for start in range(0, len(pairs), step):
+        piece = pairs[start : start + step]
+        scored = readers.reranker.predict([pair for _, pair in piece], activation="none", on_error="collect")
+        for row, (one, _) in enumerate(piece):
+            if row in scored.errors:
+                unread.append((one.thing.id, str(scored.errors[row].args[0])))
+            else:
+                one.log_odds = float(scored.scores[row])
+        if tell:
+            tell(Stage(first=None, read=len(chosen) - len(pairs) + start + len(piece), of=len(chosen)))
     return unread
 
 

@@ -13,7 +13,7 @@ from anyseek.engine import Embedder, Reranker
 from anyseek.errors import CapacityError, InputError, SourceError
 from anyseek.index import Filter, Info, Store, StoredFile, Thing, weights_sample
 from anyseek.items import Item
-from anyseek.search.answers import Answer, Answers, Asked, AskOptions
+from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Tell
 from anyseek.search.asking import Readers, answer
 from anyseek.search.fusion import Fusion
 from anyseek.search.ingest import IndexOptions, Ingest, Progress, Report
@@ -43,9 +43,13 @@ class Library:
     def __init__(
         self, store: Store, embedder: Embedder, reranker: Reranker | None = None, fusion: Fusion | None = None
     ) -> None:
-        """Join what is already open; see `open`, which also checks that it fits together."""
+        """Join what is already open; see `open`, which also checks that it fits together.
+
+        `queries`, which reads queries, is the embedder unless you set another: the same model with other rules, such as
+        those for what strangers send.
+        """
         self.store = store
-        self.embedder = embedder
+        self.embedder = self.queries = embedder
         self.reranker = reranker
         beside = Fusion.beside(reranker.source) if reranker else Fusion()
         self._readers = Readers(embedder, reranker, fusion or beside, _judge(store, embedder, reranker))
@@ -164,6 +168,7 @@ class Library:
         where: Filter | None = None,
         unlike: Sequence[Any] = (),
         options: AskOptions = AskOptions(),
+        tell: Tell | None = None,
     ) -> Answers:
         """What is relevant to a query, best first.
 
@@ -172,6 +177,7 @@ class Library:
             where: which files and things count.
             unlike: examples of what is not sought: as `query`, or answers and things of this library.
             options: how many, how words count, what is read again and left out.
+            tell: told the answers of the first stage, before any is read again, and how many have been.
 
         Raises:
             InputError: the query, or an example, cannot be used.
@@ -179,21 +185,29 @@ class Library:
         item = Item.of(query)
         vector = self._encoded([item])[0]
         asked = Asked(item=item, vector=vector, unlike=self._examples(unlike))
-        return answer(self.store, asked, where, options, self._readers)
+        return answer(self.store, asked, where, options, self._readers, tell)
 
-    def like(self, id: str, *, where: Filter | None = None, options: AskOptions = AskOptions()) -> Answers:
+    def like(
+        self,
+        id: str,
+        *,
+        where: Filter | None = None,
+        unlike: Sequence[Any] = (),
+        options: AskOptions = AskOptions(),
+    ) -> Answers:
         """Things like one of the library, best first, by their vectors; itself, and copies of it, are not among them.
 
         Args:
             id: of the thing, `Answer.id`.
             where: which files and things count.
+            unlike: examples of what is not sought, as for `search`.
             options: how many.
 
         Raises:
-            InputError: the library has no such thing.
+            InputError: the library has no such thing, or an example cannot be used.
         """
         vector = self.store.vectors([id])[0]
-        asked = Asked(item=Item(), vector=vector, unlike=self._examples(()))
+        asked = Asked(item=Item(), vector=vector, unlike=self._examples(unlike))
         more = replace(options, top=options.top + 1, candidates=options.candidates + 1)
         found = answer(self.store, asked, where, more, self._readers.without_reading())
         hits = [hit for hit in found.hits if id not in (hit.id, *(copy.id for copy in hit.copies))]
@@ -225,7 +239,7 @@ class Library:
 
     def close(self) -> None:
         """Let go of the models and of what is held in memory."""
-        del self.store, self.embedder, self.reranker, self._readers
+        del self.store, self.embedder, self.queries, self.reranker, self._readers
 
     def __enter__(self) -> "Library":
         return self
@@ -235,7 +249,7 @@ class Library:
 
     def _encoded(self, items: list[Item]) -> NDArray[np.float32]:
         """`(items, width)` of length 1, as queries."""
-        vectors: NDArray[np.float32] = self.embedder.encode_query(items, truncate_dim=self.store.fingerprint.width)
+        vectors: NDArray[np.float32] = self.queries.encode_query(items, truncate_dim=self.store.fingerprint.width)
         return normalize(vectors)
 
     def _examples(self, unlike: Sequence[Any]) -> NDArray[np.float32]:
