@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,36 @@ def test_paths_and_answers(live: Running, models: Models) -> None:
     schemas = document["components"]["schemas"]
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
     assert schemas["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"][0]["maximum"] == models.embedder.dim
+
+
+def test_bounds_stand_where_they_hold(live: Running) -> None:
+    """Each in the words of JSON Schema, on the numbers themselves rather than beside null."""
+    document = live.client.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    found = []
+
+    def walk(schema: Any) -> None:
+        if isinstance(schema, dict):
+            assert not {"ge", "le", "gt", "lt", "multiple_of"} & schema.keys()
+            if {"minimum", "maximum"} & schema.keys():
+                assert schema["type"] in ("integer", "number")
+                found.append(schema)
+            for inner in schema.values():
+                walk(inner)
+        elif isinstance(schema, list):
+            for inner in schema:
+                walk(inner)
+
+    walk(document)
+    assert len(found) > 10
+    for name, field, least in (
+        ("EmbeddingsRequest", "dimensions", 1),
+        ("EmbedRequest", "output_dimension", 1),
+        ("EmbedRequest", "priority", 0),
+        ("RerankRequest", "top_n", 1),
+    ):
+        whole, null = schemas[name]["properties"][field]["anyOf"]
+        assert (whole["type"], whole["minimum"], null) == ("integer", least, {"type": "null"})
 
 
 @pytest.mark.slow

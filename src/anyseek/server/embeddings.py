@@ -15,7 +15,7 @@ from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
 from anyseek.server.faults import Fault, documented
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
-from anyseek.server.parts import Count, Source, Strict, absent, one_of
+from anyseek.server.parts import Number, Priority, Source, Strict, absent, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
@@ -40,7 +40,7 @@ class EmbeddingsRequest(Strict):
     encoding_format: Literal["float", "base64"] = Field(
         "float", description="base64 is of little-endian float32, and for output_dtype float only."
     )
-    dimensions: Count | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    dimensions: Number | None = Field(None, description="Leading numbers kept, renormalised.")
     output_dtype: Whole = Field("float", description="How numbers are stored; others than float are always lists.")
     truncate: Literal["NONE", "END"] = Field(
         "NONE", description="What to do with an input that is too long: an error, or cut its text from its end."
@@ -88,13 +88,13 @@ class EmbedRequest(Strict):
     images: list[Source] = absent(min_length=1)
     inputs: list[Content] = absent(min_length=1)
     instruction: str | None = Field(None, description="In place of that of input_type.")
-    output_dimension: Count | None = Field(None, ge=1, description="Leading numbers kept, renormalised.")
+    output_dimension: Number | None = Field(None, description="Leading numbers kept, renormalised.")
     embedding_types: list[Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]] = Field(
         default=["float"], min_length=1, max_length=6
     )
     truncate: Literal["NONE", "END"] = Field("END", description="START is not known here.")
-    max_tokens: Count | None = Field(None, ge=1, description="Most tokens of the text of an input.")
-    priority: Count | None = Field(None, ge=0, le=999, description="Accepted: requests get equal shares.")
+    max_tokens: Number | None = Field(None, description="Most tokens of the text of an input.")
+    priority: Priority | None = Field(None, description="Accepted: requests get equal shares.")
 
 
 class Embeddings(Strict):

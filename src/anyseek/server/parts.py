@@ -15,10 +15,11 @@ from anyseek.server.faults import TAG
 __all__ = [
     "Address",
     "AnyPart",
-    "Count",
     "Films",
     "Most",
+    "Number",
     "Parts",
+    "Priority",
     "Pictures",
     "Rate",
     "Source",
@@ -105,10 +106,12 @@ Films = Annotated[
     Discriminator(shape),
 ]
 """A video file, or the frames of one."""
-Count = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
-"""A whole number, which JSON may write as 1.0 too."""
+WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
+"""A whole number, which JSON may write as 1.0 too. It comes last: bounds behind it would not be in the document."""
+Number = Annotated[int, Field(ge=1), WHOLE]
+Priority = Annotated[int, Field(ge=0, le=999), WHOLE]
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, description="Frames sampled per second.")]
-Most = Annotated[Count, Field(ge=2, le=100_000, description="Most frames.")]
+Most = Annotated[int, Field(ge=2, le=100_000, description="Most frames."), WHOLE]
 
 
 class TextPart(Strict):
@@ -162,7 +165,7 @@ class FilePart(Strict):
 
     type: Literal["file"]
     file: FileData
-    page: Count = Field(1, ge=1, le=1_000_000, description="Counted from 1.")
+    page: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = Field(1, description="Counted from 1.")
 
 
 KINDS = ("text", "image_url", "image", "video_url", "video", "file")

@@ -11,7 +11,7 @@ from anyseek.server.answers import written
 from anyseek.server.embeddings import meta
 from anyseek.server.faults import documented
 from anyseek.server.inputs import Input, given
-from anyseek.server.parts import Count, Strict
+from anyseek.server.parts import Number, Priority, Strict
 from anyseek.server.service import Service
 
 __all__ = ["routes"]
@@ -27,14 +27,12 @@ class RerankRequest(Strict):
     )
     query: Input
     documents: list[Input] = Field(min_length=1)
-    top_n: Count | None = Field(None, ge=1, description="Most results; all without it.")
+    top_n: Number | None = Field(None, description="Most results; all without it.")
     return_documents: bool | None = Field(None, description="Give each document back as it came.")
-    max_tokens_per_doc: int | None = Field(
-        None, ge=1, description="Text of a document after so many tokens is cut off."
-    )
+    max_tokens_per_doc: Number | None = Field(None, description="Text of a document after so many tokens is cut off.")
     instruction: str | None = Field(None, description="What counts as relevant.")
     user: str | None = Field(None, description="Accepted, without effect.")
-    priority: Count | None = Field(None, ge=0, le=999, description="Accepted: requests get equal shares.")
+    priority: Priority | None = Field(None, description="Accepted: requests get equal shares.")
 
 
 class Result(Strict):
