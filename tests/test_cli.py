@@ -20,6 +20,7 @@ from anyseek.items import Image, Item, Limits, Page, Text
 from anyseek.media import MediaOptions
 from anyseek.model import download, hub
 from anyseek.processing import Plan
+from anyseek.training.data import About, DatasetWriter
 from tests.fakes import DIM, FakeEmbedder, FakeReranker
 
 Run = Callable[..., Result]
@@ -511,6 +512,22 @@ def test_evaluate_writes_what_a_later_run_is_compared_with(run: Run, tmp_path: P
     )
     assert other.exit_code == 2
     assert "--queries" in other.stderr
+
+
+def test_evaluate_takes_own_data(run: Run, tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "mine", About(name="mine")) as writer:
+        for number in range(4):
+            writer.document(f"d{number}", f"document {number}")
+            writer.query(f"q{number}", f"query {number}")
+            writer.relevance(f"q{number}", [f"d{number}"])
+    given = ("evaluate", "--data", tmp_path / "mine", "--no-rerank", "--json")
+    (task,) = json.loads(run(*given, "--measure", "hit@1").stdout)["tasks"]
+    assert (task["name"], task["judged"], len(task["asked"])) == ("mine", "hit@1", 4)
+    both = json.loads(run(*given, "--task", "text-to-text", "--queries", 3).stdout)["tasks"]
+    assert [task["name"] for task in both] == ["mine", "text-to-text"]
+    alone = run("evaluate", "--measure", "hit@1")
+    assert (alone.exit_code, "--data" in alone.stderr) == (2, True)
+    assert run("evaluate", "--data", tmp_path).exit_code == 3
 
 
 def test_evaluate_says_what_is_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """`anyseek evaluate`: how well a model finds, answers and points, on tasks that training never showed."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,14 @@ RECORDED = ("queries", "seed", "top", "dim", "precision")
 @click.option(
     "--task", "wanted", multiple=True, metavar="NAME", help="Task, category or modality; may be repeated; default all."
 )
+@click.option(
+    "--data",
+    "folders",
+    multiple=True,
+    metavar="FOLDER",
+    help="Your own dataset (docs/data.md); may be repeated; without --task, these alone.",
+)
+@click.option("--measure", metavar="NAME", help="Of --data: hit@K, ndcg@K or spearman; default by the dataset's task.")
 @click.option("--queries", type=click.IntRange(min=3), default=30, show_default=True, help="Of each task.")
 @click.option("--seed", type=int, default=99, show_default=True, help="Of the tasks.")
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many the reranker reads.")
@@ -47,14 +56,17 @@ RECORDED = ("queries", "seed", "top", "dim", "precision")
 def evaluate(choice: ModelChoice, wanted: tuple[str, ...], only_list: bool, as_json: bool, **given: Any) -> None:
     """Measure quality on tasks in the shape of MMEB-V2, made of objects and compositions that training never showed.
 
-    The data is drawn here, so nothing is downloaded, and relevance is exact. Each number comes with an interval.
+    The data is drawn here, so nothing is downloaded, and relevance is exact. Each number comes with an interval. With
+    --data the same is told of your own queries and documents.
     """
     from anyseek.cli.output import print_json
     from anyseek.evaluation.tasks import choose
 
     if given["plot"] and given["folder"] is None:
         raise click.UsageError("Give --write with --plot.")
-    specs = choose(wanted)
+    if given["measure"] and not given["folders"]:
+        raise click.UsageError("Give --data with --measure; the suite's tasks have their own.")
+    specs = choose(wanted) if wanted or not given["folders"] else ()
     if only_list:
         _list(specs, as_json)
         return
@@ -91,9 +103,10 @@ def _list(specs: "tuple[Spec, ...]", as_json: bool) -> None:
 def _run(choice: ModelChoice, specs: "tuple[Spec, ...]", given: dict[str, Any]) -> "Result":
     """Load the models and run the tasks."""
     from anyseek.cli.output import note, shows_progress
-    from anyseek.evaluation.tasks import Result, RunOptions, make, run_all
+    from anyseek.evaluation.tasks import Result, RunOptions, data_task, make, run_all
     from anyseek.evaluation.tasks.report import line
 
+    own = [data_task(folder, given["measure"]) for folder in given["folders"]]
     embedder, reranker = choice.pair()
     options = RunOptions(
         top=given["top"],
@@ -102,7 +115,7 @@ def _run(choice: ModelChoice, specs: "tuple[Spec, ...]", given: dict[str, Any]) 
         fusion=choice.fusion(reranker),
         show_progress_bar=shows_progress(),
     )
-    tasks = make(specs, given["seed"], given["queries"])
+    tasks = chain(own, make(specs, given["seed"], given["queries"]))
     found = run_all(tasks, embedder, reranker, options, lambda result: note(line(result)))
     name = None if reranker is None else choice.reranker_name or choice.name
     settings = {key: given[key] for key in RECORDED}

@@ -23,6 +23,7 @@ from anyseek.evaluation.tasks import (
     by_task,
     by_width,
     compare,
+    data_task,
     own_task,
     run,
     run_all,
@@ -34,6 +35,7 @@ from anyseek.evaluation.tasks.intervals import mean, resampled
 from anyseek.evaluation.tasks.report import against_table, markdown, tables, write
 from anyseek.items import Item, Text
 from anyseek.search import Fusion
+from anyseek.training.data import About, DatasetWriter
 from tests.evaluation.tasks.makers import Listed, Planned, orthogonal, ranking, small_task, texts
 
 
@@ -389,3 +391,35 @@ def test_own_candidates_languages_and_likeness() -> None:
         own_task(["a", "b"], ["c"], [[0], [0]], Own(candidates=[[0]]))
     with pytest.raises(ConfigError, match="query 1"):
         own_task(["a", "b"], ["c"], [[0], []])
+
+
+def test_a_dataset_on_disk_is_a_task(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "found", About(name="found", instruction="Find it.")) as writer:
+        for number in range(3):
+            writer.document(f"d{number}", f"document {number}")
+        for key, text, positive in (("a", "query 0", "d0"), ("b", "query 0", "d1"), ("c", "query 2", "d2")):
+            writer.query(key, text)
+            writer.relevance(key, [positive])
+    task = data_task(tmp_path / "found")
+    assert [query.relevance for query in task.queries] == [{0: 1.0, 1: 1.0}, {2: 1.0}], "asked twice, one query"
+    assert (task.name, task.measure.name) == ("found", "ndcg@10")
+    assert [query.item.instruction for query in task.queries] == ["Find it."] * 2
+    assert data_task(tmp_path / "found", "hit@1").measure.name == "hit@1"
+
+
+def test_a_dataset_keeps_its_own_candidates_and_grades(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "asked", About(name="asked", task="qa")) as writer:
+        for number in range(3):
+            writer.document(f"d{number}", f"document {number}")
+        writer.query("a", "query 0")
+        writer.relevance("a", ["d0"], ["d2"])
+    (query,) = data_task(tmp_path / "asked").queries
+    assert (query.candidates, query.relevance) == ((0, 2), {0: 1.0})
+    with DatasetWriter(tmp_path / "like", About(name="like", task="sts")) as writer:
+        for number in range(2):
+            writer.document(f"d{number}", f"document {number}")
+        writer.query("a", "query 0")
+        writer.relevance("a", [], [], {"d0": 5, "d1": 0})
+    task = data_task(tmp_path / "like")
+    assert [(query.candidates, query.relevance) for query in task.queries] == [((0,), {0: 5.0}), ((1,), {1: 0.0})]
+    assert task.measure.name == "spearman"

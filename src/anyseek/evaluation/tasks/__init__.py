@@ -7,7 +7,7 @@ for line in by_category(result.tasks):
 """
 
 from anyseek.evaluation.tasks.catalogue import QUERIES, SEED, SPECS, choose, make, spec_named
-from anyseek.evaluation.tasks.folder import Own, own_task
+from anyseek.evaluation.tasks.folder import Own, data_task, own_task
 from anyseek.evaluation.tasks.intervals import Estimate, Sampled
 from anyseek.evaluation.tasks.making import Spec
 from anyseek.evaluation.tasks.run import RunOptions, TaskResult, run, run_all
@@ -37,6 +37,7 @@ __all__ = [
     "by_width",
     "choose",
     "compare",
+    "data_task",
     "make",
     "own_task",
     "run",
