@@ -1,0 +1,120 @@
+/** The search box: words, a picture, examples of what is and is not sought. */
+
+import { ask, thing } from "./api.js";
+import { byId, icon, iconButton, make } from "./dom.js";
+import { readPicture, shown } from "./pictures.js";
+import { NOTHING } from "./state.js";
+
+const names = new Map();
+
+export class Box {
+  /**
+   * @param {() => object} state what is asked now.
+   * @param {(change: object) => void} go asks something else.
+   * @param {(message: string) => void} complain tells of a picture that cannot be used.
+   */
+  constructor(state, go, complain) {
+    [this.state, this.go, this.complain] = [state, go, complain];
+    [this.form, this.input, this.chips] = [byId("box"), byId("query"), byId("chips")];
+    this.preview = null;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.input.addEventListener("input", () => this.showClear());
+    this.input.addEventListener("keydown", (event) => this.keyed(event));
+    byId("clear").addEventListener("click", () => {
+      this.go({ ...NOTHING });
+      this.focus();
+    });
+    byId("pick").addEventListener("click", () => byId("picture").click());
+    byId("picture").addEventListener("change", (event) => {
+      const [file] = event.target.files;
+      event.target.value = "";
+      if (file) this.take(file);
+    });
+  }
+
+  /** Ask for what stands in the box; words take the place of a thing that likes were sought of. */
+  submit() {
+    const q = this.input.value.trim();
+    this.go({ q, all: false, ...(q ? { like: "" } : {}) });
+  }
+
+  /** Search with a picture, and with the words that stand there. */
+  async take(file) {
+    try {
+      const picture = await readPicture(file);
+      this.go({ picture, q: this.input.value.trim(), like: "", all: false });
+    } catch (error) {
+      this.complain(error.message);
+    }
+  }
+
+  /** Put the cursor into the box. */
+  focus() {
+    this.input.focus();
+    this.input.select();
+  }
+
+  /** Show what is asked. */
+  show(state) {
+    if (this.input.value.trim() !== state.q) this.input.value = state.q;
+    if (this.preview) URL.revokeObjectURL(this.preview);
+    this.preview = state.picture ? shown(state.picture) : null;
+    const chips = [];
+    if (this.preview) chips.push(this.chip(this.preview, "Your picture", "Remove the picture", { picture: null }));
+    if (state.like) chips.push(this.example(state.like, "Like", { like: "" }));
+    for (const id of state.unlike) {
+      chips.push(this.example(id, "Not like", { unlike: state.unlike.filter((one) => one !== id) }));
+    }
+    this.chips.replaceChildren(...chips);
+    this.input.placeholder = state.like ? "Or describe it" : state.picture ? "Add words" : "Describe it, or drop a picture";
+    this.showClear();
+  }
+
+  /** A thing of the library as an example. */
+  example(id, how, without) {
+    const made = this.chip(thing(id, "thumbnail"), `${how} …`, `Remove the example: ${how}`, without, how === "Not like");
+    nameOf(id).then((name) => {
+      made.querySelector(".chip-name").textContent = `${how} ${name}`;
+      made.querySelector("button").setAttribute("aria-label", `Remove the example: ${how} ${name}`);
+    });
+    return made;
+  }
+
+  /** A small picture with a name, which can be taken away. */
+  chip(source, name, label, without, minus = false) {
+    const image = make("img", { src: source, alt: "", on: { error: () => image.replaceWith(icon("text")) } });
+    return make(
+      "li",
+      { class: minus ? "chip minus" : "chip" },
+      image,
+      make("span", { class: "chip-name", text: name, dir: "auto" }),
+      iconButton("close", label, () => {
+        this.go({ ...without, q: this.input.value.trim(), all: false });
+        this.focus();
+      }),
+    );
+  }
+
+  /** Backspace in an empty box takes the last example away. */
+  keyed(event) {
+    if (event.key !== "Backspace" || this.input.value || event.repeat) return;
+    this.chips.lastElementChild?.querySelector("button")?.click();
+  }
+
+  /** Show the button that clears when there is something to clear. */
+  showClear() {
+    byId("clear").hidden = !this.input.value && !this.chips.childElementCount;
+  }
+}
+
+/** The name of a thing's file. */
+function nameOf(id) {
+  if (!names.has(id)) {
+    const name = ask("GET", thing(id)).then((told) => told.name, () => "something that is gone");
+    names.set(id, name);
+  }
+  return names.get(id);
+}

@@ -1,0 +1,137 @@
+/** What counts and how it is asked: kinds, places, days, pages, sizes, tags, and a second reading. */
+
+import { button, byId, icon, iconButton, make } from "./dom.js";
+import { KINDS, count } from "./format.js";
+import { MANNER, NARROWING, NOTHING } from "./state.js";
+
+const TITLES = {
+  path: "Path",
+  folder: "Folder",
+  tags: "Tags",
+  after: "Since",
+  before: "Before",
+  pages: "Pages",
+  larger: "Over",
+  smaller: "Under",
+};
+const UNITS = { larger: " MB", smaller: " MB" };
+
+export class Filters {
+  /**
+   * @param {() => object} state what is asked now.
+   * @param {(change: object) => void} go asks something else.
+   */
+  constructor(state, go) {
+    [this.state, this.go] = [state, go];
+    this.place = byId("filters");
+    this.folders = [];
+    this.kinds = KINDS.map((entry) => this.kind(entry));
+    const props = { class: "pill", "aria-expanded": "false", "aria-controls": "more-filters" };
+    this.toggle = button("Filters", () => this.open(this.panel.hidden), props);
+    this.toggle.prepend(icon("filter"));
+    this.active = make("span", { class: "active" });
+    this.panel = make("form", { class: "panel", id: "more-filters", hidden: true, on: { submit: (event) => event.preventDefault() } });
+    this.place.replaceChildren(make("div", { class: "row" }, ...this.kinds, this.toggle, this.active), this.panel);
+    this.panel.addEventListener("change", () => this.go({ ...this.written(), all: false }));
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      this.open(false);
+      this.toggle.focus();
+    });
+    this.build();
+  }
+
+  /** Learn what the library has. */
+  learn(library) {
+    this.place.hidden = !library;
+    if (!library) return;
+    for (const pill of this.kinds) {
+      const number = library.things[pill.dataset.kind] ?? 0;
+      pill.querySelector(".count").textContent = count(number);
+    }
+    const folders = library.folders.map((folder) => folder.name);
+    if (folders.join("\n") === this.folders.join("\n")) return;
+    this.folders = folders;
+    this.build();
+  }
+
+  /** Show what is asked. */
+  show(state) {
+    for (const pill of this.kinds) pill.setAttribute("aria-pressed", String(state.kinds.includes(pill.dataset.kind)));
+    for (const field of this.panel.elements) {
+      if (!field.name) continue;
+      if (field.type === "checkbox") field.checked = state[field.name];
+      else if (field.type === "range") field.value = state[field.name] === "" ? "0.3" : state[field.name];
+      else field.value = String(state[field.name]);
+    }
+    const set = NARROWING.filter((name) => state[name] !== NOTHING[name]);
+    this.active.replaceChildren(...set.map((name) => this.chip(name, state[name])));
+  }
+
+  /** Show or hide the panel. */
+  open(isOpen) {
+    this.panel.hidden = !isOpen;
+    this.toggle.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) this.panel.elements[0].focus();
+  }
+
+  /** What stands in the panel. */
+  written() {
+    const change = {};
+    for (const field of this.panel.elements) {
+      if (!field.name || !field.checkValidity()) continue;
+      if (field.type === "checkbox") change[field.name] = field.checked;
+      else if (field.name === "top") change.top = Number(field.value);
+      else if (field.name !== "words" || field.dataset.touched) change[field.name] = field.value;
+    }
+    return change;
+  }
+
+  /** A kind that can be pressed. */
+  kind({ kind, title }) {
+    const press = () => {
+      const { kinds } = this.state();
+      this.go({ kinds: kinds.includes(kind) ? kinds.filter((one) => one !== kind) : [...kinds, kind], all: false });
+    };
+    const pill = make("button", { type: "button", class: "pill", "aria-pressed": "false", data: { kind }, on: { click: press } });
+    pill.append(icon(kind), make("span", { text: title }), make("span", { class: "count" }));
+    return pill;
+  }
+
+  /** A filter that is set, and can be taken away. */
+  chip(name, value) {
+    const text = `${TITLES[name]} ${value}${UNITS[name] ?? ""}`;
+    const remove = () => this.go({ [name]: NOTHING[name], all: false });
+    return make("span", { class: "chip" }, make("span", { class: "chip-name", text }), iconButton("close", `Remove the filter: ${text}`, remove));
+  }
+
+  /** The fields of the panel. */
+  build() {
+    const folders = ["", ...this.folders].map((name) => make("option", { value: name, text: name || "All folders" }));
+    const tops = [10, 20, 50, 100, 200].map((number) => make("option", { value: String(number), text: String(number) }));
+    const words = { name: "words", type: "range", min: "0", max: "1", step: "0.1", on: { input: (event) => (event.target.dataset.touched = "1") } };
+    const range = make("label", { class: "field" }, "Weight of exact words", make("input", words));
+    const check = make("label", { class: "check" }, make("input", { name: "rerank", type: "checkbox" }), "Read the best closely");
+    const clear = button("Clear filters", () => this.go(Object.fromEntries([...NARROWING, ...MANNER, "kinds"].map((name) => [name, NOTHING[name]]))));
+    this.panel.replaceChildren(
+      field("Path", { name: "path", type: "text", placeholder: "reports, or scans/**/*.pdf", spellcheck: false }),
+      ...(this.folders.length > 1 ? [make("label", { class: "field" }, "Folder", make("select", { name: "folder" }, ...folders))] : []),
+      field("Tags, with commas", { name: "tags", type: "text", placeholder: "holiday, 2026" }),
+      field("Changed since", { name: "after", type: "date" }),
+      field("Changed before", { name: "before", type: "date" }),
+      field("Pages", { name: "pages", type: "text", placeholder: "3, or 2-5", pattern: "\\s*\\d+\\s*([\\-–]\\s*\\d+\\s*)?", title: "A page, or the first and the last: 2-5" }),
+      field("Larger than, MB", { name: "larger", type: "number", min: "0", step: "any" }),
+      field("Smaller than, MB", { name: "smaller", type: "number", min: "0", step: "any" }),
+      make("label", { class: "field" }, "Results", make("select", { name: "top" }, ...tops)),
+      range,
+      check,
+      clear,
+    );
+    this.show(this.state());
+  }
+}
+
+/** A field with its name. */
+function field(label, props) {
+  return make("label", { class: "field" }, label, make("input", { autocomplete: "off", ...props }));
+}

@@ -1,0 +1,247 @@
+/** The page: what is asked stands in the address, and everything else follows from it. */
+
+import { ApiError, ask, search, thing } from "./api.js";
+import { Box } from "./box.js";
+import { button, byId, icon, isWriting, make } from "./dom.js";
+import { listen } from "./dropping.js";
+import { Filters } from "./filters.js";
+import { count, plural, took } from "./format.js";
+import { Session } from "./keys.js";
+import { LibraryPanel } from "./library.js";
+import { Results } from "./results.js";
+import { showStart } from "./start.js";
+import { NOTHING, address, asks, body, read } from "./state.js";
+import { Viewer } from "./viewer.js";
+
+const ATTEMPTS = 20;
+
+let state = read(location.href, history.state);
+let asked = ""; // what the hits on the page answer
+let running = new AbortController();
+
+const session = new Session();
+const acts = {
+  open: (id) => openHit(id),
+  close: () => closeHit(),
+  like: (id) => go({ ...NOTHING, like: id, kinds: state.kinds, top: state.top }),
+  unlike: (id) => go({ unlike: [...new Set([...state.unlike, id])], all: false }),
+};
+const results = new Results(acts);
+const viewer = new Viewer(acts);
+const box = new Box(() => state, go, complain);
+const filters = new Filters(() => state, go);
+const panel = new LibraryPanel(session, (library, problem) => {
+  filters.learn(library);
+  showStart(byId("start"), library, problem, { mayWrite: session.mayWrite, open: () => panel.open() });
+});
+
+/** Ask for something else; a new entry of the history. */
+function go(change) {
+  const next = { ...state, ...change };
+  const isSame = known(next) === asked && !location.hash;
+  state = next;
+  if (!isSame) keep("pushState", address(state), {});
+  viewer.hide();
+  follow(isSame);
+}
+
+/** Write an entry of the history; one whose picture is too large for it does without. */
+function keep(how, where, more) {
+  try {
+    history[how]({ picture: state.picture, ...more }, "", where);
+  } catch {
+    history[how]({ picture: null, ...more }, "", where);
+  }
+}
+
+/** What is asked, as one string. */
+const known = (one) => JSON.stringify(one);
+
+/** Make the page show its state. */
+function follow(again = false) {
+  box.show(state);
+  filters.show(state);
+  document.body.dataset.view = asks(state) ? "results" : "start";
+  document.title = state.q.trim() ? `${state.q.trim()} – anyseek` : "anyseek";
+  if (known(state) !== asked || again) run();
+}
+
+/** Search, and show what comes as it comes. */
+async function run() {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  asked = known(state);
+  byId("notice").replaceChildren();
+  if (!asks(state)) {
+    results.clear();
+    tell("");
+    return;
+  }
+  results.wait();
+  tell("Searching");
+  try {
+    await attempt(signal);
+  } catch (error) {
+    if (error.name !== "AbortError" && !signal.aborted) fail(error);
+  } finally {
+    if (!signal.aborted) byId("reading").hidden = true;
+  }
+}
+
+/** Search; wait and ask again while the server is busy or still loading. */
+async function attempt(signal) {
+  for (let number = 1; ; number += 1) {
+    try {
+      for await (const { event, data } of search(body(state), signal)) {
+        if (signal.aborted) return;
+        heard(event, data);
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.passes || number === ATTEMPTS) throw error;
+      tell(`The server is busy or still loading. Asking again in ${error.retryAfter ?? 2} s`);
+      await pause(1000 * (error.retryAfter ?? 2), signal);
+    }
+  }
+}
+
+/** An event of a search. */
+function heard(event, data) {
+  const reading = byId("reading");
+  if (event === "first") {
+    results.show(data.results, false);
+    tell(data.results.length ? "Reading the best closely" : "Searching");
+  } else if (event === "progress") {
+    reading.hidden = !data.of;
+    [reading.max, reading.value] = [data.of || 1, data.read];
+    tell(`Reading the best closely: ${count(data.read)} of ${count(data.of)}`);
+  } else if (event === "final") finish(data);
+}
+
+/** The whole answer is there. */
+function finish(data) {
+  results.show(data.results, true);
+  const seconds = Object.values(data.seconds ?? {}).filter(Number.isFinite);
+  const total = data.seconds?.total ?? seconds.reduce((sum, one) => sum + one, 0);
+  const shown = `${plural(data.results.length, "result")} in ${took(total)}`;
+  tell(state.all && data.results.length ? `The nearest there is: ${shown}` : data.results.length ? shown : "");
+  if (!data.results.length) byId("notice").replaceChildren(nothing(data));
+}
+
+/** An answer without hits. */
+function nothing(data) {
+  const isNarrow = Boolean(body(state).filters);
+  const text = isNarrow ? "Nothing that the filters let through fits what you asked for." : "Nothing in this library fits what you asked for.";
+  return make("div", { class: "notice" }, icon("search"),
+    make("h2", { text: "Nothing relevant here" }),
+    make("p", { text }),
+    make("div", { class: "pair" },
+      data.nearest || data.nothing ? button("Show the nearest", () => go({ all: true })) : "",
+      isNarrow ? button("Search without filters", () => go({ ...NOTHING, q: state.q, picture: state.picture, like: state.like, unlike: state.unlike })) : ""));
+}
+
+/** A search that failed. */
+function fail(error) {
+  results.clear();
+  tell("");
+  byId("notice").replaceChildren(
+    make("div", { class: "notice bad" }, icon("warning"),
+      make("h2", { text: "This search failed" }),
+      make("p", { text: error instanceof ApiError ? error.message : "The page met a fault." }),
+      button("Try again", () => follow(true))));
+  if (!(error instanceof ApiError)) throw error;
+}
+
+/** Something that cannot be done, said where results are. */
+function complain(message) {
+  const bar = make("div", { class: "notice bad slim" }, icon("warning"), make("p", { text: message }), button("Close", () => bar.remove()));
+  byId("notice").replaceChildren(bar);
+}
+
+/** The line above the hits. */
+function tell(message) {
+  byId("message").textContent = message;
+}
+
+/** Wait, unless the search is over. */
+function pause(milliseconds, signal) {
+  return new Promise((done, left) => {
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      left(new DOMException("left", "AbortError"));
+    }, { once: true });
+  });
+}
+
+/** Show a hit in full; the back button closes it. */
+function openHit(id) {
+  keep(history.state?.viewer ? "replaceState" : "pushState", address(state, id), { viewer: true });
+  showHit();
+}
+
+/** Close it, and go back to where it stands among the hits. */
+function closeHit() {
+  const id = location.hash.slice(1);
+  if (history.state?.viewer) history.back();
+  else {
+    keep("replaceState", address(state), {});
+    showHit();
+  }
+  results.focus(id);
+}
+
+/** Show the hit that the address names, if it names one. */
+async function showHit() {
+  const id = decodeURIComponent(location.hash.slice(1));
+  if (!id) {
+    viewer.hide();
+    return;
+  }
+  const hit = results.hits.find((one) => one.id === id) ?? (await ask("GET", thing(id)).catch(complained));
+  if (hit && decodeURIComponent(location.hash.slice(1)) === id) viewer.show(hit, results.hits);
+}
+
+/** A hit that cannot be shown. */
+function complained(error) {
+  complain(error.message);
+  return null;
+}
+
+addEventListener("popstate", () => {
+  state = read(location.href, history.state);
+  follow();
+  showHit();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    box.focus();
+  }
+});
+byId("query").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") event.target.blur();
+  if (event.key === "ArrowDown" && results.hits.length) {
+    event.preventDefault();
+    results.focus();
+  }
+});
+byId("home").addEventListener("click", (event) => {
+  event.preventDefault();
+  go({ ...NOTHING });
+  box.focus();
+});
+listen({
+  search: (file) => box.take(file),
+  add: (files) => panel.add(files),
+  mayAdd: () => session.mayWrite && panel.library !== null,
+  isAdding: () => panel.dialog.open,
+  complain,
+});
+
+await session.begin().catch(complained);
+panel.refresh();
+follow();
+showHit();

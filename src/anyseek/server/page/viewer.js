@@ -1,0 +1,128 @@
+/** One hit in full: the picture, the page, the passage, or the film from its moment on. */
+
+import { errorOf } from "./api.js";
+import { whereTo } from "./card.js";
+import { button, byId, closeBeside, icon, iconButton, isWriting, make } from "./dom.js";
+import { count, folderOf, kindOf, place, score } from "./format.js";
+import { stageOf } from "./stage.js";
+
+export class Viewer {
+  /** @param {{close: () => void, open: (id: string) => void, like: (id: string) => void, unlike: (id: string) => void}} acts */
+  constructor(acts) {
+    this.acts = acts;
+    this.dialog = byId("viewer");
+    this.hit = null;
+    this.hits = [];
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      acts.close();
+    });
+    this.dialog.addEventListener("keydown", (event) => this.keyed(event));
+    closeBeside(this.dialog, acts.close);
+  }
+
+  /**
+   * Show a hit.
+   * @param {object} hit
+   * @param {object[]} hits those that it stands among.
+   */
+  show(hit, hits) {
+    if (this.hit?.id === hit.id && this.dialog.open) return;
+    [this.hit, this.hits] = [hit, hits];
+    const at = hits.findIndex((one) => one.id === hit.id);
+    const stage = make("div", { class: "stage" });
+    stage.append(stageOf(hit, (address) => this.explain(stage, address)));
+    this.dialog.replaceChildren(this.head(hit, at), stage, this.side(hit));
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.querySelector(".viewer-close").focus();
+    this.dialog.querySelector(".side").scrollTop = 0;
+  }
+
+  /** Close, and stop what plays. */
+  hide() {
+    this.hit = null;
+    if (this.dialog.open) this.dialog.close();
+    this.dialog.replaceChildren();
+  }
+
+  /** The line above: the name, and the way to the next ones. */
+  head(hit, at) {
+    const step = (by) => () => this.step(by);
+    const where = place(hit);
+    const name = make("h2", { id: "viewer-name", dir: "auto" }, hit.name, where && make("small", { text: where }));
+    const ways = at < 0 ? [] : [
+      iconButton("left", "The hit before", step(-1), { disabled: at === 0 }),
+      make("span", { class: "at", text: `${count(at + 1)} of ${count(this.hits.length)}` }),
+      iconButton("right", "The next hit", step(1), { disabled: at === this.hits.length - 1 }),
+    ];
+    return make("header", {}, name, ...ways, iconButton("close", "Close", this.acts.close, { class: "bare viewer-close" }));
+  }
+
+  /** What is known of it, and what can be done with it. */
+  side(hit) {
+    const where = place(hit);
+    const open = { page: `Open the PDF at ${where}`, video: "Open the video", image: "Open the picture", text: "Open the file" };
+    const pairs = [
+      ["Kind", kindOf(hit.kind)],
+      ["File", hit.path],
+      ["Folder", hit.folder],
+      ["Where", where],
+      ["Score", hit.score === undefined ? "" : score(hit.score)],
+      ["Similarity", hit.similarity === undefined ? "" : hit.similarity.toFixed(3)],
+      ["Reranker", typeof hit.probability === "number" ? score(hit.probability) : ""],
+      ["Copies", (hit.copies ?? []).map((copy) => copy.path).join("\n")],
+    ];
+    const facts = pairs.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value, dir: "auto" })]);
+    return make(
+      "aside",
+      { class: "side", "aria-label": "About this hit" },
+      make("a", { class: "main", href: whereTo(hit), target: "_blank", rel: "noopener" }, icon("out"), open[hit.kind]),
+      make("div", { class: "pair" },
+        button("More like this", () => this.acts.like(hit.id)),
+        button("Less like this", () => this.acts.unlike(hit.id))),
+      make("a", { class: "plain", href: hit.content, download: hit.name }, icon("down"), "Download"),
+      make("dl", {}, ...facts),
+      this.others(hit),
+    );
+  }
+
+  /** The other pages or moments of the same file that were found. */
+  others(hit) {
+    const others = (hit.others ?? []).filter((one) => place({ ...one, kind: hit.kind }));
+    if (!others.length) return null;
+    const jump = (one) => button(place({ ...one, kind: hit.kind }), () => this.jump(hit, one));
+    return make("section", { class: "others" }, make("h3", { text: "Also found in this file" }), make("div", { class: "pills" }, ...others.map(jump)));
+  }
+
+  /** Go to another place of the same file; a film that plays is only moved. */
+  jump(hit, one) {
+    const film = this.dialog.querySelector("video");
+    if (film) film.currentTime = one.start ?? 0;
+    else this.acts.open(one.id);
+  }
+
+  /** Go to the hit before or after. */
+  step(by) {
+    const at = this.hits.findIndex((one) => one.id === this.hit.id);
+    const next = at < 0 ? null : this.hits[at + by];
+    if (next) this.acts.open(next.id);
+  }
+
+  /** Left and right go through the hits, unless somebody writes or a film has the focus. */
+  keyed(event) {
+    if (isWriting(event.target) || event.target instanceof HTMLMediaElement) return;
+    if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "ArrowRight") this.step(1);
+  }
+
+  /** Say why a file cannot be shown; one that is only strange to the browser stays as its small picture. */
+  async explain(stage, address) {
+    const answer = await fetch(address, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+    if (!stage.isConnected) return;
+    const isThere = answer?.ok;
+    const reason = isThere ? "This browser cannot show this format. Download the file to see all of it." : answer ? (await errorOf(answer)).message : "The server does not answer.";
+    const small = isThere && this.hit.thumbnail ? make("img", { src: this.hit.thumbnail, alt: this.hit.name }) : "";
+    stage.replaceChildren(small, make("p", { class: "cannot", role: "alert" }, small ? "" : icon("warning"), reason));
+    stage.classList.toggle("short", Boolean(small));
+  }
+}
