@@ -10,13 +10,13 @@ import pytest
 
 from anyseek.engine import Embedder, Reranker
 from anyseek.errors import ConfigError, TrainingError
-from anyseek.model import LoraOptions
+from anyseek.model import Backbone, LoraOptions
 from anyseek.training import TrainOptions
 from anyseek.training import stage as stages
 from anyseek.training.data import WorldOptions, write_world
 from anyseek.training.recipes import changed
 from anyseek.training.sampling import Batch, Mixture
-from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, run_stage
+from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, _states, run_stage
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,28 @@ def test_a_reranker_learns_all_its_weights(stage: Stage) -> None:
         before[name].equal(after[name]) for name in before if name.endswith("proj.weight") and "language" in name
     )
     assert all(before[name].equal(after[name]) for name in before if name.startswith("visual"))
+
+
+def test_what_a_frozen_tower_saw_is_kept(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stage(stage, show_progress_bar=False)
+    seen: list[int] = []
+    see = Backbone.see
+    monkeypatch.setattr(Backbone, "see", lambda self, *given: (seen.append(len(given[1])), see(self, *given))[1])
+    keeping = replace(stage, out=tmp_path / "keeping", feature_bytes=1 << 26)
+    run_stage(keeping, show_progress_bar=False)
+    assert losses(keeping) == pytest.approx(losses(stage), abs=1e-5)
+    once = sum(seen)
+    seen.clear()
+    run_stage(replace(stage, out=tmp_path / "again"), show_progress_bar=False)
+    assert once <= sum(seen) / 2, "each batch is computed twice where gradients are cached"
+
+
+def test_features_are_not_kept_of_a_tower_that_learns(stage: Stage) -> None:
+    learning = replace(stage, lora=None, vision=True, feature_bytes=1)
+    with pytest.raises(ConfigError, match="vision=False"):
+        run_stage(learning, show_progress_bar=False)
+    with pytest.raises(ConfigError, match="parallel=shard"):
+        _states(Embedder.load("tiny").backbone, replace(stage, feature_bytes=1, parallel="shard"))
 
 
 def test_a_model_that_gets_worse_is_stopped(stage: Stage, data: Path) -> None:

@@ -91,8 +91,12 @@ class Compute:
         """Kept features, on the device, of those that have them; they stay valid however the cache goes on."""
         with self._lock:
             self._check_weights()
-            kept = {one: self.features.get(self._tower + one, self.device) for one in identities}
-            return {identity: features for identity, features in kept.items() if features is not None}
+            return self.kept(identities)
+
+    def kept(self, identities: Iterable[bytes]) -> dict[bytes, Tensor]:
+        """`recall` as training has it: whoever changes the tower's weights keeps no features."""
+        found = {one: self.features.get(self._tower + one, self.device) for one in identities}
+        return {identity: features for identity, features in found.items() if features is not None}
 
     def _check_weights(self) -> None:
         """Forget what other weights gave: a model may be trained between two calls."""
@@ -133,7 +137,8 @@ class Compute:
     def states(self, rows: Sequence[Row], shown: Mapping[bytes, Seen | Tensor], batch_tokens: int) -> Tensor:
         """`run` as training has it: `(rows, hidden)` on the device in the model's precision, with gradients.
 
-        Caches must be off (`CacheOptions.none`), as weights change and what they hold would keep old graphs alive.
+        Caches must be off (`CacheOptions.none`), as weights change and what they hold would keep old graphs alive;
+        features may be kept of a tower that does not learn.
         """
         blank = self._blank(len(shown))
         features = self._see(rows, shown, batch_tokens)

@@ -1,12 +1,13 @@
 """Inputs to vectors with gradients: the engine's own forward pass, shared beginnings and repeated pictures once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from anyseek.engine.compute import Compute, Row, Seen
 from anyseek.engine.features import CacheOptions
+from anyseek.errors import ConfigError
 from anyseek.model import Backbone
 from anyseek.processing import Prepared, Processor, grid_of
 
@@ -55,6 +56,7 @@ class States:
         attention: str = "auto",
         batch_tokens: int = 1 << 30,
         most: Callable[[int], int] | None = None,
+        feature_bytes: int = 0,
     ) -> None:
         """Run a model.
 
@@ -63,11 +65,19 @@ class States:
             attention: backend.
             batch_tokens: of a packed batch; without limit, one pass takes all.
             most: as `Compute` has it, where weights lie in shards.
+            feature_bytes: of vision features that are kept from call to call.
+
+        Raises:
+            ConfigError: features are to be kept of a tower that learns.
         """
-        self._compute = Compute(backbone, attention, CacheOptions.none(), most)
+        tower = backbone.visual
+        if feature_bytes and tower is not None and any(weight.requires_grad for weight in tower.parameters()):
+            raise ConfigError(f"feature_bytes={feature_bytes} needs a vision tower that does not learn: vision=False")
+        self._compute = Compute(backbone, attention, replace(CacheOptions.none(), feature_bytes=feature_bytes), most)
         self._batch_tokens = batch_tokens
 
     def __call__(self, inputs: Sequence[Laid]) -> Tensor:
         """Beginnings that inputs share are computed once (not with shards), and so is what several of them show."""
-        seen = {identity: one for laid in inputs for identity, one in laid.seen.items()}
-        return self._compute.states([laid.row for laid in inputs], seen, self._batch_tokens)
+        shown = {identity: one for laid in inputs for identity, one in laid.seen.items()}
+        kept = self._compute.kept(shown)
+        return self._compute.states([laid.row for laid in inputs], {**shown, **kept}, self._batch_tokens)

@@ -105,6 +105,7 @@ class Stage:
         attention: backend.
         kernels: what stands between the matrix products, one of `ops.KERNELS`.
         piece_tokens: tokens and merged patches of which the graph is held at once.
+        feature_bytes: of vision features that are kept from step to step, where the tower does not learn.
         checkpointing: whether layers are computed again for their gradients.
         parallel: whether each of several processes has all the weights (`replicate`), or a part of each with its
             masters, moments and gradients, and layers are whole only while they run (`shard`).
@@ -129,6 +130,7 @@ class Stage:
     attention: str = "auto"
     kernels: str = "auto"
     piece_tokens: int = 16_384
+    feature_bytes: int = 0
     checkpointing: bool = False
     parallel: Literal["replicate", "shard"] = "replicate"
     keep_every: int = 200
@@ -225,7 +227,7 @@ class _Embedding:
 
     def __init__(self, model: Embedder, mixture: Mixture, stage: Stage) -> None:
         """See `Stage`."""
-        self.states = States(model.backbone, stage.attention, most=most if stage.sharded else None)
+        self.states = _states(model.backbone, stage)
         self.stage, self.batches = stage, mixture.batches
         self.objectives = [
             _objective(one, source.dataset, stage.objective)
@@ -262,7 +264,7 @@ class _Reranking:
 
     def __init__(self, model: Reranker, mixture: Mixture, stage: Stage) -> None:
         """See `Stage`."""
-        self.states = States(model.backbone, stage.attention, most=most if stage.sharded else None)
+        self.states = _states(model.backbone, stage)
         self.stage, self.batches = stage, mixture.pairs
         self.score_row = model.score_row.to(next(model.backbone.parameters()).device)
 
@@ -272,6 +274,14 @@ class _Reranking:
         return _backward(
             self.states, pairs.inputs, self.stage, lambda states: yes_no(yes_no_logit(states, self.score_row), labels)
         )
+
+
+def _states(backbone: Backbone, stage: Stage) -> States:
+    """How inputs are computed."""
+    if stage.sharded and stage.feature_bytes:
+        raise ConfigError("feature_bytes and parallel=shard exclude each other: all processes make the same passes")
+    shared = most if stage.sharded else None
+    return States(backbone, stage.attention, most=shared, feature_bytes=stage.feature_bytes)
 
 
 def _backward(states: States, inputs: tuple[Laid, ...], stage: Stage, loss_of: Callable[[Tensor], Tensor]) -> Tensor:
