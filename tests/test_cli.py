@@ -381,6 +381,7 @@ def test_demo_says_right_and_wrong(run: Run, samples: Path) -> None:
     assert good.exit_code == 0, good.output
     assert "2 of 2 right; 3 things" in good.stderr
     assert good.stdout.count("right") == 2
+    assert f"serve {samples} --library anyseek-demo.library --open" in good.stderr
     assert "tiny knows" not in good.stderr
     questions(samples, apple, {"query": "pear", "expected": {"path": "red apple.png"}})
     bad = run("demo", "--json")

@@ -1,6 +1,7 @@
 """`anyseek demo`: questions about the bundled samples, with known answers."""
 
 import json
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 QUERIES = "queries.json"
+LIBRARY = "anyseek-demo.library"
+"""Beside the user's own, which the samples are no part of."""
 CANDIDATES = 10  # what the reranker reads per query: the demo is to end within a minute on two cores
 
 
@@ -66,8 +69,21 @@ def demo(choice: ModelChoice, as_json: bool) -> None:
     click.echo(f"{sum(right)} of {len(right)} right; {len(found)} things in {seconds:.1f} s", err=True)
     for failure in library.failures:
         click.echo(f"unreadable: {failure.found.path}: {failure.reason}", err=True)
+    click.echo(f"on a web page: {page_command(folder)}", err=True)
     if not all(right):
         sys.exit(1)
+
+
+def page_command(folder: Path) -> str:
+    """The line that searches the samples in a browser; from the folder it is said in, as this program was called."""
+    called, here = Path(sys.argv[0]), Path.cwd()
+    program = [_near(called, here)] if called.name == "anyseek" else [sys.executable, "-m", "anyseek"]
+    return shlex.join([*program, "serve", _near(folder, here), "--library", LIBRARY, "--open"])
+
+
+def _near(path: Path, here: Path) -> str:
+    """A path as it is said from a folder."""
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def read_questions(folder: Path) -> list[Question]:
