@@ -17,7 +17,7 @@ export function card(hit, acts) {
       "span",
       { class: "what" },
       make("span", { class: "name", text: hit.name, dir: "auto" }),
-      make("span", { class: "where", text: folderOf(hit), dir: "auto" }),
+      make("span", { class: "where", dir: "auto" }),
     ),
   );
   const item = make("li", { class: "hit", data: { id: hit.id, kind: hit.kind } }, link, make("div", { class: "foot" }));
@@ -41,9 +41,7 @@ export function weigh(item, hit) {
   meter.title = `Score ${score(value)}, ${by}; similarity ${hit.similarity.toFixed(2)}`;
   meter.setAttribute("aria-label", `Score, ${by}`);
   item.querySelector(".number").textContent = score(value);
-  const more = [copies(hit), others(hit)].filter(Boolean).join(" · ");
-  item.querySelector(".more")?.remove();
-  if (more) item.querySelector(".what").append(make("span", { class: "more", text: more }));
+  item.querySelector(".where").textContent = [folderOf(hit), copies(hit), others(hit)].filter(Boolean).join(" · ");
 }
 
 /** The address of a thing's file, at its page or moment. */

@@ -41,9 +41,9 @@ export class Filters {
     this.build();
   }
 
-  /** Learn what the library has. */
-  learn(library) {
-    this.place.hidden = !library;
+  /** Learn what the library has; where there is none, or nothing in it, there is nothing to filter. */
+  learn(library, problem) {
+    this.place.hidden = library ? !Object.values(library.things).some(Boolean) : problem?.status === 404;
     if (!library) return;
     for (const pill of this.kinds) {
       const number = library.things[pill.dataset.kind] ?? 0;

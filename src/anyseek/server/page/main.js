@@ -31,7 +31,7 @@ const viewer = new Viewer(acts);
 const box = new Box(() => state, go, complain);
 const filters = new Filters(() => state, go);
 const panel = new LibraryPanel(session, (library, problem) => {
-  filters.learn(library);
+  filters.learn(library, problem);
   showStart(byId("start"), library, problem, { mayWrite: session.mayWrite, open: () => panel.open() });
 });
 
