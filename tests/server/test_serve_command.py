@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,9 +27,9 @@ class Served:
     def __init__(self) -> None:
         self.loaded = []
 
-    def load(self, name: str, **given: Any) -> str:
+    def load(self, name: str, **given: Any) -> Any:
         self.loaded.append((name, given))
-        return name
+        return SimpleNamespace(source=None)
 
 
 @pytest.fixture
@@ -94,6 +95,28 @@ def test_a_folder_is_not_called_by_its_path(run: Run, served: Served, tmp_path: 
     folder.mkdir()
     assert run("--model", folder, "--no-rerank").exit_code == 0
     assert served.models.names["embedding"] == ("mine",)
+
+
+def test_a_library(run: Run, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(module.click, "launch", opened.append)
+    monkeypatch.setattr(module, "default_library", lambda: tmp_path / "default")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "keys").mkdir()
+    assert run("--model", "tiny").exit_code == 0
+    assert (served.options.library, served.options.folders, opened) == (None, (), [])
+    result = run(tmp_path / "pictures", tmp_path / "keys", "--model", "tiny", "--open")
+    assert result.exit_code == 0, result.output
+    assert served.options.library == tmp_path / "default"
+    assert served.options.folders == (tmp_path / "pictures", tmp_path / "keys")
+    assert "http://127.0.0.1:1/" in result.stderr
+    assert opened == ["http://127.0.0.1:1/"]
+    assert run("--model", "tiny", "--library", tmp_path / "mine", "--max-upload-mib", 3).exit_code == 0
+    assert (served.options.library, served.options.folders) == (tmp_path / "mine", ())
+    assert served.options.bounds.upload_bytes == 3 << 20
+    result = run("--model", "tiny", tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "neither a folder nor a command" in result.stderr
 
 
 def test_an_open_door_is_refused(run: Run, served: Served) -> None:

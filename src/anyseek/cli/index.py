@@ -15,7 +15,7 @@ from anyseek.cli.options import ModelChoice, debug_option, json_option, model_op
 if TYPE_CHECKING:
     from anyseek.search import Library, LibrarySettings, Progress, Report
 
-__all__ = ["default_library", "index", "library_option", "open_library"]
+__all__ = ["as_stored", "default_library", "index", "library_option", "open_library"]
 
 LISTED = 5  # failures named in full before the rest is only counted
 PRECISIONS = ("float32", "float16", "int8", "binary")
@@ -61,7 +61,7 @@ def open_library(
 
     folder = place or default_library()
     try:
-        choice = _as_stored(choice, Store.open(folder).fingerprint)
+        choice = as_stored(choice, Store.open(folder).fingerprint)
     except SourceError:
         if not create:
             raise
@@ -70,7 +70,7 @@ def open_library(
     return Library.open(folder, embedder, reranker, settings=settings, fusion=fusion, create=create)
 
 
-def _as_stored(choice: ModelChoice, fingerprint: Any) -> ModelChoice:
+def as_stored(choice: ModelChoice, fingerprint: Any) -> ModelChoice:
     """The choice with its gaps filled from a library."""
     from anyseek.errors import CheckpointError
     from anyseek.model.hub import locate

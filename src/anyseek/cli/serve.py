@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anyseek.cli.index import as_stored, default_library
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
 from anyseek.errors import DependencyError
 
@@ -19,8 +20,11 @@ __all__ = ["serve"]
 
 INSTALL = "the server needs further packages; install them with: pip install 'anyseek[serve]'"
 ROLES = ("read", "write", "admin")
+FOLDERS = "anyseek.folders"
+PLACE = "Library to serve; with FOLDERS and without this, the one of this user."
 BOUNDS = {
     "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
+    "max_upload_mib": ("upload_bytes", 1 << 20, "Most MiB of a file that is sent to the library."),
     "max_items": ("items", 1, "Most inputs or documents of one request."),
     "max_request_tokens": ("request_tokens", 1, "Most tokens of one request."),
     "max_queue_tokens": ("queue_tokens", 1, "Most tokens that wait; more are refused with 503."),
@@ -49,7 +53,7 @@ class ServedChoice(ModelChoice):
         names: dict[Kind, tuple[str, ...]] = {"embedding": self._names(self.name, "embedding")}
         if reranker is not None:
             names["reranking"] = self._names(self.reranker_name or self.name, "reranking")
-        return Models(embedder=embedder, reranker=reranker, names=names)
+        return Models(embedder=embedder, reranker=reranker, names=names, fusion=self.fusion(reranker))
 
     def _options(self, *given: Any) -> dict[str, Any]:
         """Keyword arguments of `load`."""
@@ -98,7 +102,27 @@ def keys_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--keys", type=click.Path(path_type=Path, dir_okay=False), default=None, help=text)(function)
 
 
-@click.group(invoke_without_command=True, short_help="Serve vectors and relevance over HTTP.")
+class _WithFolders(click.Group):
+    """A group whose words are folders, unless one of them is a command."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Keep the folders aside; options may stand before and behind them."""
+        if any(word in self.commands for word in args):
+            return super().parse_args(context, args)
+        context.allow_interspersed_args = True
+        context.meta[FOLDERS] = click.Command.parse_args(self, context, args)
+        context.args = []
+        return []
+
+
+@click.group(
+    cls=_WithFolders,
+    invoke_without_command=True,
+    short_help="Serve vectors, relevance and a library over HTTP.",
+    subcommand_metavar="[FOLDER]... | COMMAND",
+)
+@click.option("--library", "place", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help=PLACE)
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
 @keys_option
@@ -114,13 +138,30 @@ def keys_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @debug_option
 @click.pass_context
 def serve(context: click.Context, /, choice: ModelChoice, **how: Any) -> None:
-    """Serve /v1/embeddings, /v2/embed, /v1/rerank, /v2/rerank and more (docs/serving.md)."""
+    """Serve /v1/embeddings, /v2/embed, /v1/rerank, /v2/rerank and more (docs/serving.md).
+
+    With FOLDERS they are indexed in the background, and searched at /v1/search and on a web page.
+    """
     if context.invoked_subcommand is None:
-        _serve(choice, **how)
+        folders = tuple(map(Path, context.meta.get(FOLDERS, ())))
+        _serve(choice, folders=_checked(folders), **how)
+
+
+def _checked(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Folders that are there.
+
+    Raises:
+        UsageError: one is not; among what it may be is a misspelt command.
+    """
+    for folder in folders:
+        if not folder.expanduser().is_dir():
+            raise click.UsageError(f"{str(folder)!r} is neither a folder nor a command")
+    return tuple(folder.expanduser() for folder in folders)
 
 
 def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no_keys: bool, **how: Any) -> None:
     """Serve until a signal."""
+    place, opens = how.pop("place"), how.pop("opens")
     if keys is not None and no_keys:
         raise click.UsageError("give --keys or --no-keys, not both")
     try:
@@ -130,11 +171,36 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
         raise DependencyError(INSTALL) from error
     if keys is None and not no_keys and default_keys().exists():
         keys = default_keys()
+    place = place or (default_library() if how["folders"] else None)
+    choice = _of_library(choice, place)
+    choice.note_tiny(how["folders"])
     plain = {field.name: getattr(choice, field.name) for field in fields(choice)}
     served = ServedChoice(**plain, urls=how.pop("urls"), aliases=how.pop("aliases"))
-    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, **how)
+    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, **how)
     who = f"keys of {keys}" if keys else "everybody on this machine"
-    run(served.models, options, lambda address: click.echo(f"listening on {address} for {who}", err=True))
+
+    def announce(address: str) -> None:
+        click.echo(f"listening on {address} for {who}", err=True)
+        if place is not None:
+            click.echo(f"the library {place}: {address}/", err=True)
+        if opens:
+            click.launch(f"{address}/")
+
+    run(served.models, options, announce)
+
+
+def _of_library(choice: ModelChoice, place: Path | None) -> ModelChoice:
+    """The choice with its gaps filled from a library, where there is one."""
+    from anyseek.errors import SourceError
+
+    if place is None:
+        return choice
+    from anyseek.index import Store
+
+    try:
+        return as_stored(choice, Store.open(place).fingerprint)
+    except SourceError:
+        return choice
 
 
 @serve.group("keys")

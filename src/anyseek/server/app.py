@@ -13,13 +13,15 @@ from starlette.types import ASGIApp
 
 import anyseek
 from anyseek.errors import AnyseekError
-from anyseek.server import about, embeddings, reranking
+from anyseek.server import about, browsing, embeddings, reranking, searching
 from anyseek.server.door import Door, Roles
 from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, handled
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
 from anyseek.server.service import Service
+from anyseek.server.sessions import Sessions
+from anyseek.server.shelf import Shelf
 
 __all__ = ["App"]
 
@@ -64,6 +66,9 @@ class App:
             OSError: the audit log cannot be written.
         """
         self.engine = engine
+        self.shelf = Shelf(engine, options.library, options.folders)
+        engine.on_loaded, engine.on_ready = self.shelf.open, self.shelf.begin
+        sessions = Sessions()
         service = Service(engine, options)
         self.api = FastAPI(
             title="anyseek",
@@ -73,13 +78,14 @@ class App:
             redoc_url=None,
             lifespan=self._life,
         )
-        routers = (embeddings.routes(service), reranking.routes(service), about.routes(service, metrics), *more)
+        routers = [embeddings.routes(service), reranking.routes(service), about.routes(service, metrics)]
+        routers += [browsing.routes(self.shelf), searching.routes(service, self.shelf), *more]
         for router in routers:
             self.api.include_router(router)
         for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):
             self.api.add_exception_handler(kind, handled)
         self.api.openapi = self._document  # type: ignore[method-assign]
-        self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics)
+        self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics, sessions)
         self.door.addresses = frozenset(str(getattr(route, "path", "")) for one in routers for route in one.routes)
         self.asgi: ASGIApp = self.door
         if options.origins:
@@ -97,11 +103,13 @@ class App:
         """The engine lives as long as the application."""
         self.engine.start()
         yield
+        await asyncio.to_thread(self.shelf.close)
         await asyncio.to_thread(self.engine.close)
 
     def drain(self) -> None:
         """Refuse new requests from now on; those inside are finished."""
         self.door.is_draining = self.engine.is_closing = True
+        self.shelf.stop()
 
     def _document(self) -> dict[str, Any]:
         """The OpenAPI document. The framework's own 422 is left out: what it stands for is a 400 here."""

@@ -1,7 +1,8 @@
 """The door: who comes in, with how much, for how long. It stands before the framework: nobody else's body is read.
 
 A browser that was led here by another page carries its Origin, and its Host when a name was bent to this address:
-both are judged, so that a page cannot use a server that listens on its reader's own machine.
+both are judged, so that a page cannot use a server that listens on its reader's own machine. A cookie in place of a key
+is taken from this server's own page only.
 """
 
 import asyncio
@@ -20,15 +21,21 @@ from anyseek.server.faults import Fault, answer_to
 from anyseek.server.keys import Key, Keys, Role
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
+from anyseek.server.sessions import Sessions, token_of
 
-__all__ = ["Door", "Roles", "entry_of"]
+__all__ = ["Door", "Roles", "entry_of", "key_of"]
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ENTRY = "anyseek.entry"
+KEY = "anyseek.key"
+SAFE = ("GET", "HEAD")
 LEFT = 499
 
 Roles = dict[tuple[str, str], Role | None]
-"""(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`."""
+"""(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`.
+
+An address that ends in `/` stands for all below it.
+"""
 
 
 def entry_of(scope: Scope) -> Entry:
@@ -37,10 +44,18 @@ def entry_of(scope: Scope) -> Entry:
     return entry
 
 
+def key_of(scope: Scope) -> Key | None:
+    """The key of a request; None where none are needed."""
+    key: Key | None = scope.get(KEY)
+    return key
+
+
 class Door:
     """Lets requests in, one by one, and writes down what became of them."""
 
-    def __init__(self, app: ASGIApp, options: ServerOptions, roles: Roles, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, options: ServerOptions, roles: Roles, metrics: Metrics, sessions: Sessions
+    ) -> None:
         """Stand before `app`.
 
         Raises:
@@ -51,6 +66,7 @@ class Door:
         self.options = options
         self.keys = Keys(options.keys) if options.keys else None
         self.roles = roles
+        self.sessions = sessions
         self.metrics = metrics
         self.addresses: frozenset[str] = frozenset()
         self.is_draining = False
@@ -105,7 +121,8 @@ class Door:
         if role is None:
             yield
             return
-        key = self._judge_key(headers, role)
+        key = self._judge_key(headers, role, scope["method"])
+        scope[KEY] = key
         entry.key = key.name if key else None
         if self.is_draining:
             raise _closing()
@@ -127,31 +144,52 @@ class Door:
 
     def _role(self, scope: Scope) -> Role | None:
         """What a request needs; who needs none may send no body either."""
-        return self.roles.get((scope["method"], scope["path"]), "read")
+        method, path = scope["method"], scope["path"]
+        exact = (method, path)
+        below = (method, path.rpartition("/")[0] + "/")
+        return self.roles[exact] if exact in self.roles else self.roles.get(below, "read")
 
     def _judge_page(self, headers: Headers) -> None:
         """Raise Fault for a page that was not named, and for a name that is not this server's."""
         origin, host = headers.get("origin"), headers.get("host", "")
-        own = bool(host) and origin in (f"http://{host}", f"https://{host}")
-        if origin is not None and origin not in self.options.origins and not own:
+        if origin is not None and origin not in self.options.origins and not _is_own(headers):
             raise Fault(403, "this page may not ask here; name it with --origin", "origin_not_allowed")
         if self.keys is None and _name(host) not in (*LOCAL, self.options.host, *self.options.hosts):
             raise Fault(403, "this server is not called so; name it with --allow-host", "host_not_allowed")
 
-    def _judge_key(self, headers: Headers, role: Role) -> Key | None:
-        """The key of a request, where keys are needed.
+    def _judge_key(self, headers: Headers, role: Role, method: str) -> Key | None:
+        """The key of a request, where keys are needed, or that of its session.
 
         Raises:
             Fault: no key or an unknown one, or one that may not do this.
         """
         if self.keys is None:
             return None
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        key = self.keys.find(secret.strip())
-        if scheme.lower() != "bearer" or key is None:
+        if "authorization" in headers:
+            scheme, _, secret = headers["authorization"].partition(" ")
+            found = self.keys.find(secret.strip())
+            key = found if scheme.lower() == "bearer" else None
+        else:
+            key = self._session_key(headers, method)
+        if key is None:
             raise Fault(401, "a valid key is needed, as 'Authorization: Bearer KEY'", "invalid_api_key")
         if not key.may(role):
             raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
+        return key
+
+    def _session_key(self, headers: Headers, method: str) -> Key | None:
+        """The key of a session, by its cookie; None without one, or where the key has gone since.
+
+        Raises:
+            Fault: 403 for another page than this server's own, or for a change that no page says to have asked for.
+        """
+        token = token_of(headers.get("cookie"))
+        key = self.sessions.find(token) if token else None
+        if key is None or self.keys is None or not self.keys.has(key):
+            return None
+        foreign = headers.get("sec-fetch-site") not in (None, "same-origin", "none")
+        if foreign or (("origin" in headers or method not in SAFE) and not _is_own(headers)):
+            raise Fault(403, "a session is for this server's own page; use a key", "origin_not_allowed")
         return key
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,6 +245,12 @@ class _LeftError(Exception):
     """The client has left."""
 
 
+def _is_own(headers: Headers) -> bool:
+    """Whether a request comes from a page of this server."""
+    host = headers.get("host", "")
+    return bool(host) and headers.get("origin") in (f"http://{host}", f"https://{host}")
+
+
 def _closing() -> Fault:
     """The answer of a server that is about to end."""
     return Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
@@ -256,7 +300,8 @@ def _noting(send: Send, entry: Entry) -> Send:
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = entry.id
             headers["X-Content-Type-Options"] = "nosniff"
-            headers["Cache-Control"] = "no-store"
+            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
     return noting

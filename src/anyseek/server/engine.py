@@ -25,6 +25,7 @@ from anyseek.engine.compute import Compute, Seen
 from anyseek.engine.runtime import default_workers
 from anyseek.errors import CapacityError, InputError
 from anyseek.processing import Processor, grid_of
+from anyseek.search import Fusion
 from anyseek.server.faults import Fault
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
@@ -60,11 +61,13 @@ class Models:
         embedder: None when only a reranker is served.
         reranker: None when there is none.
         names: by kind, what requests may call the model; the first is its own name.
+        fusion: of both, for a library; None takes what lies beside the reranker.
     """
 
     embedder: Embedder | None
     reranker: Reranker | None
     names: dict[Kind, tuple[str, ...]]
+    fusion: Fusion | None = None
 
     def processor(self, kind: Kind) -> Processor:
         """Of the model of a kind."""
@@ -95,7 +98,16 @@ class _Lane:
 
 
 class Engine:
-    """Takes requests in any number, computes them together, and answers each."""
+    """Takes requests in any number, computes them together, and answers each.
+
+    Attributes:
+        models: what is served, once it is loaded.
+        failure: why it could not be.
+        on_loaded: told the models, in the thread that owns them, before anybody else has them.
+        on_ready: told when everybody has.
+        is_closing: whether nothing more is taken.
+        stopped: set when the engine ended by itself.
+    """
 
     def __init__(self, load: Callable[[], Models], options: ServerOptions, metrics: Metrics) -> None:
         """Run what `load` gives; see `start`."""
@@ -103,6 +115,8 @@ class Engine:
         self.metrics = metrics
         self.models: Models | None = None
         self.failure: Exception | None = None
+        self.on_loaded: Callable[[Models], None] = lambda _: None
+        self.on_ready: Callable[[], None] = lambda: None
         self.is_closing = False
         self.stopped = threading.Event()
         self._load = load
@@ -251,6 +265,7 @@ class Engine:
         try:
             models = self._load()
             _warm(models)
+            self.on_loaded(models)
             kinds = models.kinds()
             for number in range(max(len(models.computes(kind)) for kind in kinds)):
                 copies = {kind: models.computes(kind) for kind in kinds}
@@ -264,6 +279,7 @@ class Engine:
             self._threads.append(threading.Thread(target=self._work, args=(lane,), name=name, daemon=True))
             self._threads[-1].start()
         self.models = models
+        self.on_ready()
         self._work(self._lanes[0])
 
     def _work(self, lane: _Lane) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from anyseek import errors
 
-__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "documented", "fault_of", "param_of"]
+__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "body_of", "documented", "fault_of", "param_of"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -41,9 +41,12 @@ MEANINGS = {
     400: "The request is wrong; the message names the input, the part and the remedy.",
     401: "No key, or an unknown one.",
     403: "The key's role does not allow this, or the page that asks is not allowed.",
-    404: "No such model or address.",
+    404: "No such model, address or thing; or no library is served here.",
     408: "The body did not arrive in time.",
+    409: "The library cannot be changed so now; the message says why.",
+    410: "The file has changed or gone since it was indexed.",
     413: "More bytes, items, tokens, pixels, pages or seconds than allowed.",
+    416: "The file has no such bytes.",
     429: "Too many requests of this key at a time; see Retry-After.",
     500: "A fault of the server.",
     503: "Loading, full or shutting down; see Retry-After.",
@@ -134,17 +137,22 @@ def param_of(place: Sequence[Any]) -> str | None:
     return text.removeprefix(".") or None
 
 
+def body_of(error: Exception) -> dict[str, Any]:
+    """What the answer to an error holds, as `ErrorAnswer`."""
+    fault = fault_of(error)
+    kind = KINDS.get(fault.status, "invalid_request_error" if fault.status < 500 else "server_error")
+    return {"error": {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code}}
+
+
 def answer_to(error: Exception) -> Response:
     """The answer to an error."""
     fault = fault_of(error)
-    kind = KINDS.get(fault.status, "invalid_request_error" if fault.status < 500 else "server_error")
-    body = {"error": {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code}}
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
         headers |= error.headers
-    return Response(json.dumps(body), fault.status, headers, "application/json")
+    return Response(json.dumps(body_of(fault)), fault.status, headers, "application/json")
 
 
 async def handled(_: Request, error: Exception) -> Response:

@@ -150,6 +150,11 @@ class Keys:
                 found = key
         return found
 
+    def has(self, key: Key) -> bool:
+        """Whether a key is still there, as it was."""
+        self._refresh()
+        return key in self._keys
+
     def _refresh(self) -> None:
         """Read the file again when it has changed."""
         state = self._stat()

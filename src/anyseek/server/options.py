@@ -19,6 +19,7 @@ class Bounds:
 
     Attributes:
         body_bytes: most bytes of one body.
+        upload_bytes: most bytes of a file that is sent to the library; it goes to disk as it comes.
         bodies_bytes: most bytes of all bodies that are being worked on.
         items: most inputs or documents of one request.
         characters: most characters in the prompts of one request; they are tokenised before anything can be cut.
@@ -33,6 +34,7 @@ class Bounds:
     """
 
     body_bytes: int = 64 * MIB
+    upload_bytes: int = 2048 * MIB
     bodies_bytes: int = 512 * MIB
     items: int = 2048
     characters: int = 1 << 22
@@ -63,6 +65,8 @@ class ServerOptions:
         origins: web pages that browsers may let ask, each `scheme://host[:port]`; none by default.
         hosts: further names by which browsers and clients call this server, for one that has no keys.
         aliases: further names of the models in requests, such as one that a client has built in.
+        library: folder of the library that is served; None for none.
+        folders: what is indexed into it from the start.
         audit: file that gets a line of JSON for every request, without contents; None for none.
         bounds: how much may be asked.
         batch_tokens: most tokens and merged patches computed together.
@@ -76,6 +80,8 @@ class ServerOptions:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    library: Path | None = None
+    folders: tuple[Path, ...] = ()
     audit: Path | None = None
     bounds: Bounds = Bounds()
     batch_tokens: int = 8192

@@ -13,14 +13,15 @@ from anyseek.items import Image, Page, Part, Text, Video
 from anyseek.server.faults import TAG
 
 __all__ = [
+    "WHOLE",
     "Address",
     "AnyPart",
     "Films",
     "Most",
     "Number",
     "Parts",
-    "Priority",
     "Pictures",
+    "Priority",
     "Rate",
     "Source",
     "Strict",

@@ -12,7 +12,7 @@ from anyseek.processing import Prepared, Processor, grid_of
 from anyseek.processing.layout import Visual, resolve, visual_of
 from anyseek.server.inputs import Given
 
-__all__ = ["Plan", "Planned", "costs", "plan_items", "plan_pairs", "planned"]
+__all__ = ["Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
 
 WORTH = 96
 """Tokens that two rows must share for the engine to compute them once, as in `engine.prefixes`."""
@@ -57,7 +57,7 @@ def plan_items(processor: Processor, inputs: Sequence[Given], most: int | None, 
     """
 
     def plan(given: Given) -> Planned:
-        item, cut = _shortened(_opened(given, processor), most, processor)
+        item, cut = _shortened(opened(given, processor), most, processor)
         prepared = _laid_out(processor, lambda: processor.prepare(item), [(given, item)])
         if whole and (cut or prepared.cut_characters or prepared.shrunk):
             limit = processor.options.limits.max_tokens or processor.options.max_tokens
@@ -83,10 +83,10 @@ def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], m
     Raises:
         InputError: the query cannot be opened.
     """
-    asked = _opened(query, processor)
+    asked = opened(query, processor)
 
     def plan(given: Given) -> Planned:
-        item, cut = _shortened(_opened(given, processor), most, processor)
+        item, cut = _shortened(opened(given, processor), most, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)
@@ -95,7 +95,7 @@ def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], m
     return [partial(plan, given) for given in documents]
 
 
-def _opened(given: Given, processor: Processor) -> Item:
+def opened(given: Given, processor: Processor) -> Item:
     """The item with every source at hand, so that it is fetched once and an error knows its part."""
     media = processor.options.media
     parts: list[Part] = []

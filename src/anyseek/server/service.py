@@ -56,7 +56,7 @@ class Service:
             Fault, InputError, CapacityError: as `Engine`.
         """
         processor = self.engine.ready().processor("embedding")
-        self._check(request, inputs)
+        self.check(request, inputs)
         rows = await self.engine.plan(lambda: plan_items(processor, inputs, most, whole), is_text=_is_text(inputs))
         return await self._computed(request, "embedding", rows), rows
 
@@ -77,15 +77,19 @@ class Service:
         models = self.engine.ready()
         assert models.reranker is not None
         processor = models.processor("reranking")
-        self._check(request, documents, query)
+        self.check(request, documents, query)
         is_text = _is_text([query, *documents])
         rows = await self.engine.plan(lambda: plan_pairs(processor, query, documents, most), is_text=is_text)
         states = await self._computed(request, "reranking", rows)
         scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
         return scores, rows
 
-    def _check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
-        """Raise Fault for too many inputs, or too many characters in all prompts, of which each repeats the query."""
+    def check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
+        """Count the inputs of a request.
+
+        Raises:
+            Fault: 413 for too many of them, or too many characters in all prompts, of which each repeats the query.
+        """
         bounds = self.options.bounds
         items = len(inputs) + (query is not None)
         entry_of(request.scope).items = items

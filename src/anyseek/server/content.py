@@ -1,0 +1,162 @@
+"""Files of a library on their way out: the bytes that were indexed and no others, in ranges, and never as a page.
+
+Nothing of an address becomes a path. A file is opened where the row of the library says, must still lie inside its
+folder when links are followed, and must have the size and the time that it had when it was indexed.
+"""
+
+import asyncio
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from anyseek.index import StoredFile, Thing
+from anyseek.server.faults import Fault
+
+__all__ = ["content_of", "file_answer", "span_of"]
+
+CHUNK = 1 << 18
+TYPES: dict[str, dict[str, str]] = {
+    "image": {
+        ".png": "image/png",
+        ".jpg": "image/jpeg",
+        ".jpeg": "image/jpeg",
+        ".gif": "image/gif",
+        ".webp": "image/webp",
+        ".bmp": "image/bmp",
+        ".avif": "image/avif",
+        ".tif": "image/tiff",
+        ".tiff": "image/tiff",
+    },
+    "video": {
+        ".mp4": "video/mp4",
+        ".m4v": "video/mp4",
+        ".webm": "video/webm",
+        ".mov": "video/quicktime",
+        ".mkv": "video/x-matroska",
+        ".avi": "video/x-msvideo",
+    },
+    "page": {".pdf": "application/pdf"},
+    "text": {".txt": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8"},
+}
+"""What may be shown in a browser, when the content is of that kind too; everything else is only for saving."""
+OPAQUE = "application/octet-stream"
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+GUARDED = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",
+}
+
+
+def content_of(files: Sequence[StoredFile]) -> tuple[StoredFile, BinaryIO]:
+    """A file that is still as it was indexed, open.
+
+    Args:
+        files: of one content; the first that is as it was is taken.
+
+    Raises:
+        Fault: 410 when none is.
+    """
+    for file in files:
+        handle = _opened(file)
+        if handle is not None:
+            return file, handle
+    raise Fault(410, "the file has changed or gone since it was indexed; index it again", "file_changed")
+
+
+def _opened(file: StoredFile) -> BinaryIO | None:
+    """A file, unless it is another one than was indexed, or its links lead out of its folder."""
+    place, root = os.path.realpath(Path(file.root, file.path)), os.path.realpath(file.root)
+    if not Path(place).is_relative_to(root):
+        return None
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.fdopen(os.open(place, flags), "rb")
+    except OSError:
+        return None
+    state = os.fstat(handle.fileno())
+    if stat.S_ISREG(state.st_mode) and (state.st_size, state.st_mtime_ns) == (file.size, file.mtime):
+        return handle
+    handle.close()
+    return None
+
+
+def span_of(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] | None:
+    """First byte and the byte after the last that were asked for; None for all of them.
+
+    Several ranges at once, a form that is not understood, and a range of another version are answered with everything,
+    as the standard allows.
+
+    Raises:
+        Fault: 416 when the file has no such bytes.
+    """
+    found = RANGE.fullmatch(headers.get("range", "").strip())
+    if found is None or headers.get("if-range", etag) != etag:
+        return None
+    first, last = found.groups()
+    if not first and not last:
+        return None
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < start:
+        return None
+    if start >= size or stop <= start:
+        raise Fault(416, f"the file has {size:,} bytes", "no_such_range")
+    return start, stop
+
+
+def file_answer(thing: Thing, files: Sequence[StoredFile], headers: Mapping[str, str]) -> Response:
+    """The file of a thing, or the part of it that was asked for.
+
+    Raises:
+        Fault: 410 when it is not as it was indexed, 416 when it has no such bytes.
+    """
+    file, handle = content_of(files)
+    etag = f'"{thing.hash}"'
+    told = GUARDED | {"ETag": etag, "Content-Disposition": _disposition(thing, file)}
+    try:
+        if headers.get("if-none-match") == etag:
+            handle.close()
+            return Response(status_code=304, headers=told)
+        span = span_of(headers, file.size, etag)
+    except Fault:
+        handle.close()
+        raise
+    start, stop = span or (0, file.size)
+    told["Content-Length"] = str(stop - start)
+    if span:
+        told["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    return StreamingResponse(
+        _pieces(handle, start, stop), 206 if span else 200, told, media_type=_type(thing, file) or OPAQUE
+    )
+
+
+async def _pieces(handle: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:
+    """Bytes of a file, piece by piece; it is closed at the end, also when the client has left."""
+    try:
+        await asyncio.to_thread(handle.seek, start)
+        while start < stop:
+            piece = await asyncio.to_thread(handle.read, min(CHUNK, stop - start))
+            if not piece:
+                return  # it was cut meanwhile: the connection ends too early, and the client notices
+            start += len(piece)
+            yield piece
+    finally:
+        handle.close()
+
+
+def _type(thing: Thing, file: StoredFile) -> str | None:
+    """What a browser may show it as; None when it is only to be saved."""
+    return TYPES[thing.kind].get(PurePosixPath(file.path).suffix.lower())
+
+
+def _disposition(thing: Thing, file: StoredFile) -> str:
+    """Whether to show or to save it, and under what name."""
+    how = "inline" if _type(thing, file) else "attachment"
+    return f"{how}; filename*=UTF-8''{quote(PurePosixPath(file.path).name, safe='')}"

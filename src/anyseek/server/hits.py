@@ -1,0 +1,147 @@
+"""Things of a library as answers tell of them: by ids and names, never by where the library's folders lie."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from anyseek.server.faults import Fault
+from anyseek.server.parts import Strict
+from anyseek.server.shelf import Shelf
+
+if TYPE_CHECKING:
+    from anyseek.index import StoredFile, Thing
+    from anyseek.search import Answer
+
+__all__ = ["ID", "FileKind", "Hit", "ThingAnswer", "found_thing", "hits_of", "told_thing"]
+
+ID = r"^[0-9A-Za-z_-]{1,128}\.[0-9]{1,9}$"
+"""Of a thing."""
+FileKind = Literal["image", "page", "text", "video"]
+SNIPPET = 300
+BEFORE = 60
+"""Characters of a snippet, and those before the first word that was asked for."""
+THUMBNAILS = ("image", "page", "video")
+
+
+class ThingAnswer(Strict):
+    """A picture, a page, a passage of a text or a segment of a film."""
+
+    id: str
+    kind: FileKind
+    name: str
+    path: str = Field(description="Below its folder.")
+    folder: str = Field(description="Name of the folder that was indexed.")
+    page: int | None = Field(description="Of a document, counted from 1.")
+    start: float | None = Field(description="First second of a segment, or first character of a passage.")
+    end: float | None
+    text: str | None = Field(description="What stands there, or its part around a word that was asked for.")
+    thumbnail: str | None = Field(description="Address of a small picture.")
+    content: str = Field(description="Address of the file.")
+
+
+class Copy(Strict):
+    """Another file of the same content, or a picture that looks the same."""
+
+    id: str
+    folder: str
+    path: str
+
+
+class Other(Strict):
+    """Another part of the same file that was found."""
+
+    id: str
+    page: int | None
+    start: float | None
+    end: float | None
+
+
+class Hit(ThingAnswer):
+    """A thing that was found."""
+
+    score: float = Field(ge=0, le=1, description="What hits are sorted by.")
+    similarity: float = Field(description="Cosine of the vectors.")
+    probability: float | None = Field(description="That it is relevant, where a reranker or a judge has said so.")
+    reranked: bool
+    copies: list[Copy]
+    others: list[Other]
+
+
+def told_thing(thing: "Thing", file: "StoredFile", shelf: Shelf, words: Iterable[str] = ()) -> dict[str, Any]:
+    """A thing and the file it is of, as `ThingAnswer`."""
+    address = f"/v1/library/things/{thing.id}"
+    return {
+        "id": thing.id,
+        "kind": thing.kind,
+        "name": PurePosixPath(file.path).name,
+        "path": file.path,
+        "folder": shelf.name_of(file.root),
+        "page": thing.page,
+        "start": thing.start,
+        "end": thing.end,
+        "text": _snippet(thing.text, words) if thing.text else None,
+        "thumbnail": f"{address}/thumbnail" if thing.kind in THUMBNAILS else None,
+        "content": f"{address}/content",
+    }
+
+
+def hits_of(answers: Sequence["Answer"], shelf: Shelf, query: str, *, judged: bool) -> list[dict[str, Any]]:
+    """Answers of a library, each as `Hit`; one whose files were removed meanwhile is left out.
+
+    Args:
+        answers: best first.
+        shelf: of the library.
+        query: its words are what snippets show.
+        judged: whether a judge has said how likely each is relevant.
+    """
+    hashes = {thing.hash for one in answers for thing in (one.thing, *one.copies)}
+    files = shelf.library.store.files_of(hashes)
+    words = re.findall(r"\w{2,}", query.lower())
+    told = []
+    for one in answers:
+        if one.thing.hash not in files:
+            continue
+        same = [(one.id, file) for file in files[one.thing.hash][1:]]
+        same += [(thing.id, files[thing.hash][0]) for thing in one.copies if thing.hash in files]
+        score = min(1.0, max(0.0, one.score))
+        told.append(
+            told_thing(one.thing, files[one.thing.hash][0], shelf, words)
+            | {
+                "score": score,
+                "similarity": one.similarity,
+                "probability": score if judged or one.reranked else None,
+                "reranked": one.reranked,
+                "copies": [{"id": id, "folder": shelf.name_of(file.root), "path": file.path} for id, file in same],
+                "others": [
+                    {"id": also.id, "page": also.page, "start": also.start, "end": also.end} for also in one.also
+                ],
+            }
+        )
+    return told
+
+
+def found_thing(shelf: Shelf, id: str) -> tuple["Thing", list["StoredFile"]]:
+    """A thing that the library has, and the files that hold it.
+
+    Raises:
+        Fault: 404.
+    """
+    store = shelf.library.store
+    thing = store.things([id]).get(id)
+    files = store.files_of([thing.hash]).get(thing.hash) if thing else None
+    if thing is None or not files:
+        raise Fault(404, f"the library has no thing {id!r}", "thing_not_found", param="id")
+    return thing, files
+
+
+def _snippet(text: str, words: Iterable[str]) -> str:
+    """A short piece, about the first of some words."""
+    line = " ".join(text.split())
+    low = line.lower()
+    places = [place for place in (low.find(word) for word in words) if place >= 0]
+    start = max(0, min(places) - BEFORE) if places else 0
+    piece = line[start : start + SNIPPET]
+    return ("…" if start else "") + piece + ("…" if start + SNIPPET < len(line) else "")
