@@ -31,6 +31,7 @@ FLOORS = {
     "search": 5,
     "evaluation": 6,
     "synthesis": 6,
+    "integrations": 7,
     "server": 7,
     "cli": 8,
     "__init__": 9,
@@ -53,6 +54,8 @@ FENCES = {
     "openpyxl": ("search/office.py",),
     "pptx": ("search/office.py",),
     "markdown_it": ("search/markup.py",),
+    "langchain_core": ("integrations/langchain.py",),
+    "llama_index": ("integrations/llama_index.py",),
     "matplotlib": ("evaluation/tasks/plot.py",),
     "rich": ("cli/",),
     "fastapi": ("server/",),
@@ -277,6 +280,7 @@ def run(code: str) -> str:
 
 def test_import_is_light() -> None:
     heavy = {"torch", "numpy", "PIL", "av", "click", "rich", "httpx", "huggingface_hub", "tokenizers", "fastapi"}
+    heavy |= {"langchain_core", "llama_index"}
     loaded = set(run("import sys, anyseek; print(' '.join(sys.modules))").split())
     assert not heavy & loaded
 
