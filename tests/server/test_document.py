@@ -26,6 +26,7 @@ def test_paths_and_answers(live: Running, models: Models) -> None:
         "/v2/embed",
         "/v1/rerank",
         "/v2/rerank",
+        "/v1/session",
         "/v1/search",
         "/v1/library",
         "/v1/library/files",

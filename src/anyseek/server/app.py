@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import anyseek
 from anyseek.errors import AnyseekError
-from anyseek.server import about, browsing, embeddings, reranking, searching
+from anyseek.server import about, browsing, embeddings, pages, reranking, searching
 from anyseek.server.door import Door, Roles
 from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, handled
@@ -25,7 +25,8 @@ from anyseek.server.shelf import Shelf
 
 __all__ = ["App"]
 
-OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in ("/health", "/ready")}
+OPEN = ("/health", "/ready", "/", "/page/*", "/v1/session")
+OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in OPEN}
 ROLES: Roles = {**OPEN_TO_ALL, ("GET", "/metrics"): "admin"}
 METHODS = ("GET", "POST", "DELETE")
 DAY = 86_400
@@ -79,7 +80,8 @@ class App:
             lifespan=self._life,
         )
         routers = [embeddings.routes(service), reranking.routes(service), about.routes(service, metrics)]
-        routers += [browsing.routes(self.shelf), searching.routes(service, self.shelf), *more]
+        routers += [browsing.routes(self.shelf), searching.routes(service, self.shelf)]
+        routers += [pages.routes(lambda: self.door), *more]
         for router in routers:
             self.api.include_router(router)
         for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):

@@ -34,7 +34,7 @@ LEFT = 499
 Roles = dict[tuple[str, str], Role | None]
 """(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`.
 
-An address that ends in `/` stands for all below it.
+An address that ends in `/*` stands for all that are one step below.
 """
 
 
@@ -146,7 +146,7 @@ class Door:
         """What a request needs; who needs none may send no body either."""
         method, path = scope["method"], scope["path"]
         exact = (method, path)
-        below = (method, path.rpartition("/")[0] + "/")
+        below = (method, path.rpartition("/")[0] + "/*")
         return self.roles[exact] if exact in self.roles else self.roles.get(below, "read")
 
     def _judge_page(self, headers: Headers) -> None:
@@ -165,6 +165,15 @@ class Door:
         """
         if self.keys is None:
             return None
+        key = self._key(headers, method)
+        if not key.may(role):
+            raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
+        return key
+
+    def _key(self, headers: Headers, method: str) -> Key:
+        """The key of a request, or that of its session; raises 401 or 403 for none."""
+        assert self.keys is not None
+        key: Key | None
         if "authorization" in headers:
             scheme, _, secret = headers["authorization"].partition(" ")
             found = self.keys.find(secret.strip())
@@ -173,9 +182,16 @@ class Door:
             key = self._session_key(headers, method)
         if key is None:
             raise Fault(401, "a valid key is needed, as 'Authorization: Bearer KEY'", "invalid_api_key")
-        if not key.may(role):
-            raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
         return key
+
+    def whoever(self, headers: Headers) -> Role | None:
+        """What somebody may do who is let in without having to say so; None for nothing."""
+        if self.keys is None:
+            return "admin"
+        try:
+            return self._key(headers, "GET").role
+        except Fault:
+            return None
 
     def _session_key(self, headers: Headers, method: str) -> Key | None:
         """The key of a session, by its cookie; None without one, or where the key has gone since.
