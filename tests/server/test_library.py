@@ -89,6 +89,7 @@ def test_files_in_pages(shelved: Running, folder: Path) -> None:
     failed = shelved.client.get("/v1/library/files", params={"state": "failed"}).json()["data"]
     assert {file["path"]: file["kind"] for file in failed} == {"broken.pdf": None, "program.bin": None}
     assert all(file["reason"] for file in failed)
+    assert str(folder.parent) not in json.dumps(failed)
     assert {file["path"] for file in shelved.client.get("/v1/library/files?path=sub").json()["data"]} == {
         "sub/copy of noise.png",
         "sub/film.mp4",

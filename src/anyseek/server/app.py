@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import anyseek
 from anyseek.errors import AnyseekError
-from anyseek.server import about, browsing, embeddings, pages, reranking, searching
+from anyseek.server import about, browsing, changing, embeddings, pages, reranking, searching
 from anyseek.server.door import Door, Roles
 from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, handled
@@ -27,7 +27,16 @@ __all__ = ["App"]
 
 OPEN = ("/health", "/ready", "/", "/page/*", "/v1/session")
 OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in OPEN}
-ROLES: Roles = {**OPEN_TO_ALL, ("GET", "/metrics"): "admin"}
+ROLES: Roles = {
+    **OPEN_TO_ALL,
+    ("GET", "/metrics"): "admin",
+    ("POST", "/v1/library/index"): "write",
+    ("DELETE", "/v1/library/index"): "write",
+    ("POST", "/v1/library/files"): "write",
+    ("DELETE", "/v1/library/files/*"): "write",
+}
+STREAMED = frozenset({("POST", "/v1/library/files")})
+"""What reads its body itself, as it comes."""
 METHODS = ("GET", "POST", "DELETE")
 DAY = 86_400
 WIDTHS = (("EmbeddingsRequest", "dimensions"), ("EmbedRequest", "output_dimension"))
@@ -81,6 +90,7 @@ class App:
         )
         routers = [embeddings.routes(service), reranking.routes(service), about.routes(service, metrics)]
         routers += [browsing.routes(self.shelf), searching.routes(service, self.shelf)]
+        routers += [changing.routes(service, self.shelf)]
         routers += [pages.routes(lambda: self.door), *more]
         for router in routers:
             self.api.include_router(router)
@@ -88,6 +98,7 @@ class App:
             self.api.add_exception_handler(kind, handled)
         self.api.openapi = self._document  # type: ignore[method-assign]
         self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics, sessions)
+        self.door.streamed = STREAMED
         self.door.addresses = frozenset(str(getattr(route, "path", "")) for one in routers for route in one.routes)
         self.asgi: ASGIApp = self.door
         if options.origins:

@@ -181,11 +181,10 @@ def _add_things(router: APIRouter, shelf: Shelf) -> None:
         return await asyncio.to_thread(file_answer, thing, files, request.headers)
 
 
-def told_job(job: Job | None) -> JobAnswer | None:
+def told_job(job: Job, shelf: Shelf) -> JobAnswer:
     """A job as an answer tells of it."""
-    if job is None:
-        return None
-    return JobAnswer(**{name: getattr(job, name) for name in JobAnswer.model_fields})
+    told = {name: getattr(job, name) for name in JobAnswer.model_fields}
+    return JobAnswer(**told | {"error": shelf.plain(job.error) if job.error else None})
 
 
 def file_id(file: "StoredFile") -> str:
@@ -195,15 +194,16 @@ def file_id(file: "StoredFile") -> str:
 
 def told_file(file: "StoredFile", kind: str | None, shelf: Shelf) -> FileAnswer:
     """A file as an answer tells of it."""
+    folder = shelf.name_of(file.root)
     return FileAnswer(
         id=file_id(file),
         path=file.path,
-        folder=shelf.name_of(file.root),
+        folder=folder,
         kind=kind,  # type: ignore[arg-type]
         size=file.size,
         modified=datetime.fromtimestamp(file.mtime / 1e9, UTC).isoformat(timespec="milliseconds"),
         state=file.state,
-        reason=file.reason,
+        reason=shelf.plain(file.reason) if file.reason else None,
         tags=list(file.tags or ()),
     )
 
@@ -222,7 +222,7 @@ def _told_library(shelf: Shelf) -> LibraryAnswer:
         recall=Recall(how=info.recall, exact_below=info.exact_below, unindexed=info.unindexed),  # type: ignore[arg-type]
         settings=policy | dict(info.fingerprint.policy),
         folders=[Folder(name=shelf.name_of(root), files=done, failed=failed) for root, (done, failed) in counts],
-        job=told_job(shelf.indexing.job),
+        job=told_job(shelf.indexing.job, shelf) if shelf.indexing.job else None,
     )
 
 

@@ -69,6 +69,7 @@ class Door:
         self.sessions = sessions
         self.metrics = metrics
         self.addresses: frozenset[str] = frozenset()
+        self.streamed: frozenset[tuple[str, str]] = frozenset()
         self.is_draining = False
         self.inside = 0
         self._audit = Audit(options.audit)
@@ -210,24 +211,66 @@ class Door:
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then let the application answer; a client that leaves ends the work for it."""
+        if (scope["method"], scope["path"]) in self.streamed:
+            await self._streamed(scope, receive, send)
+            return
         body = bytearray()
         try:
             await self._read(scope, receive, body)
-            task = asyncio.ensure_future(self.app(scope, _once(bytes(body)), send))
-            gone = asyncio.ensure_future(_left(receive))
-            try:
-                seconds = self.options.bounds.request_seconds
-                await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait({task})
-                    raise _LeftError if gone.done() else Fault(504, f"not computed in {seconds:g} s", "timeout")
-                task.result()
-            finally:
-                task.cancel()
-                gone.cancel()
+            await self._finished(asyncio.ensure_future(self.app(scope, _once(bytes(body)), send)), receive)
         finally:
             self._bytes -= len(body)
+
+    async def _finished(self, task: "asyncio.Future[None]", receive: Receive) -> None:
+        """Wait for an answer, unless the client leaves or it takes too long."""
+        gone = asyncio.ensure_future(_left(receive))
+        try:
+            seconds = self.options.bounds.request_seconds
+            await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+                raise _LeftError if gone.done() else Fault(504, f"not computed in {seconds:g} s", "timeout")
+            task.result()
+        finally:
+            task.cancel()
+            gone.cancel()
+
+    async def _streamed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application read the body as it comes, counted, each piece in time.
+
+        Raises:
+            Fault: 413 before the body when it says that it is too large; the application meets 408 and 413 as it reads.
+        """
+        bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > bounds.upload_bytes:
+            raise _too_large(bounds.upload_bytes)
+        read, ended = 0, asyncio.Event()
+
+        async def counted() -> Message:
+            nonlocal read
+            if ended.is_set():
+                await asyncio.Event().wait()
+            try:
+                async with asyncio.timeout(bounds.body_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise Fault(408, f"nothing came for {bounds.body_seconds:g} s", "body_timeout") from None
+            read += len(message.get("body", b""))
+            if read > bounds.upload_bytes:
+                raise _too_large(bounds.upload_bytes)
+            if not message.get("more_body", False):
+                ended.set()
+            return message
+
+        task = asyncio.ensure_future(self.app(scope, counted, send))
+        over = asyncio.ensure_future(ended.wait())
+        try:
+            await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+            await self._finished(task, receive)
+        finally:
+            task.cancel()
+            over.cancel()
 
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
         """Read the body, which is counted while it comes, and until the answer.

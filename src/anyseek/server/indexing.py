@@ -118,7 +118,8 @@ class Indexing:
             with self._turn(first=True):
                 return work()
         except CapacityError as error:
-            raise Fault(409, f"the library cannot be changed now: {error}", "library_locked", retry_after=10) from error
+            text = "another process is writing to the library; wait for it, or stop it"
+            raise Fault(409, text, "library_locked", retry_after=10) from error
         finally:
             with self._changed:
                 self._wanting -= 1

@@ -1,6 +1,7 @@
 """The library that is served: its models read by the right rules, its folders by name, and what keeps it up to date."""
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ __all__ = ["UPLOADS", "Shelf"]
 
 UPLOADS = "uploads"
 """Folder of a library, and its name, for files that were sent to it."""
+DAY = 86_400
 
 
 class Shelf:
@@ -77,6 +79,9 @@ class Shelf:
         self.model = models.names["embedding"][0]
         self._indexing = Indexing(library, self.folders)
         self._library = library
+        for left in self.uploads.glob(".*.part"):
+            if time.time() - left.stat().st_mtime > DAY:  # of a server that ended while it was coming
+                left.unlink(missing_ok=True)
 
     def begin(self) -> None:
         """Bring the library up to date with the folders that were named, when the models are ready."""
@@ -135,6 +140,13 @@ class Shelf:
                 text = f"the library has no folder {name[:100]!r}; it has {', '.join(sorted(known)) or 'none'}"
                 raise Fault(400, text, "folder_not_found", param=param)
         return tuple(known[name] for name in names)
+
+    def plain(self, text: str) -> str:
+        """A message with the names of folders in place of where they lie."""
+        places = {**self._names, str(self.uploads): UPLOADS, str(self.library.store.folder): "the library"}
+        for place in sorted(places, key=len, reverse=True):
+            text = text.replace(place, places[place])
+        return text
 
     def _check(self) -> None:
         """Raise Fault where there is no library."""
