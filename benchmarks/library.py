@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ TOP = 10
 BLOCK = 10_000
 PER_FILE, FOLDERS = 10, 100
 KINDS: tuple[Kind, ...] = ("page", "image", "text", "video")
+T = TypeVar("T")
 Chosen = tuple[Filter, NDArray[np.bool_] | None]
 RESULTS = Path(__file__).parent / "results"
 
@@ -56,7 +58,7 @@ def drawn(rows: int, width: int, noise: float) -> NDArray[np.float32]:
     return vectors
 
 
-def asked(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def drawn_queries(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """`(count, width)` queries whose cosine with a member is about 0.9."""
     random = np.random.default_rng(1)
     members = vectors[random.integers(len(vectors), size=count)]
@@ -88,34 +90,47 @@ def fill(folder: Path, vectors: NDArray[np.float32], precision: str) -> tuple[St
     return store, written - started, time.perf_counter() - written
 
 
-def truth(vectors: NDArray[np.float32], query: NDArray[np.float32], counting: NDArray[np.bool_] | None) -> set[str]:
-    """Ids of the best."""
-    scores = vectors @ query
+def truth(scores: NDArray[np.float32], counting: NDArray[np.bool_] | None) -> set[str]:
+    """Ids of the best by `(rows,)` exact scores."""
     if counting is not None:
-        scores[~counting] = -2
+        scores = np.where(counting, scores, np.float32(-2))
     best = np.argpartition(-scores, TOP)[:TOP]
     return {f"{content(row)}.{row % PER_FILE}" for row in best if scores[row] > -2}
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Milliseconds."""
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Milliseconds, and what came of it."""
     started = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - started)
+    result = work()
+    return 1000 * (time.perf_counter() - started), result
 
 
-def measure(
-    name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], store: Store, chosen: Chosen
-) -> Line:
-    """Ask every query once, in turns with the floor."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What is asked.
+
+    Attributes:
+        vectors: `(rows, width)` that are stored, as float32.
+        queries: `(queries, width)`.
+        scores: `(rows, queries)` exact cosines.
+    """
+
+    vectors: NDArray[np.float32]
+    queries: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+def measure(name: str, asked: Questions, store: Store, chosen: Chosen, count: int) -> Line:
+    """Ask so many queries once, in turns with the floor."""
     where, counting = chosen
-    store.recall(queries[0], TOP, where)  # what is read only once is not counted
+    store.recall(asked.queries[0], TOP, where)  # what is read only once is not counted
     times, floors, hits, wanted = [], [], 0, 0
-    for query in queries:
-        floors.append(timed(lambda query=query: vectors @ query))
-        times.append(timed(lambda query=query: store.recall(query, TOP, where)))
-        expected = truth(vectors, query, counting)
-        hits += len(expected & {one.id for one in store.recall(query, TOP, where)})
+    for number, query in enumerate(asked.queries[:count]):
+        floors.append(timed(lambda query=query: asked.vectors @ query)[0])
+        milliseconds, found = timed(lambda query=query: store.recall(query, TOP, where))
+        times.append(milliseconds)
+        expected = truth(asked.scores[:, number], counting)
+        hits += len(expected & {one.id for one in found})
         wanted += len(expected)
     p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[18]
     return Line(name=name, recall=hits / wanted, ratio=p50 / statistics.median(floors), p50=p50, p95=p95)
@@ -132,15 +147,16 @@ def filters(rows: int) -> dict[str, Chosen]:
     }
 
 
-def lines(store: Store, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> list[Line]:
+def lines(store: Store, asked: Questions) -> list[Line]:
     """Every way to ask, from disk and from memory."""
     found = []
     for held in (False, True):
         if held:
             store.hold()
         way = store.info().recall
-        for name, chosen in filters(len(vectors)).items():
-            found.append(measure(way + name, vectors, queries[:20] if name else queries, store, chosen))
+        for name, chosen in filters(len(asked.vectors)).items():
+            count = 20 if name else len(asked.queries)
+            found.append(measure(way + name, asked, store, chosen, count))
             print(found[-1], file=sys.stderr, flush=True)
     return found
 
@@ -156,11 +172,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="add the table to benchmarks/results/library.md")
     given = parser.parse_args()
     vectors = drawn(given.rows, given.width, given.noise)
-    queries = asked(vectors, given.queries)
+    queries = drawn_queries(vectors, given.queries)
     folder = Path(tempfile.mkdtemp(prefix="library"))
     try:
         store, writing, ordering = fill(folder, vectors, given.precision)
         info = store.info()
+        print(f"written in {writing:.0f} s, ordered in {ordering:.0f} s", file=sys.stderr, flush=True)
         table = [
             f"## {given.rows:,} x {given.width}, {given.precision}",
             "",
@@ -170,7 +187,7 @@ def main() -> None:
             "| asked | recall@10 | p50 / floor | p50 ms | p95 ms |",
             "|---|---|---|---|---|",
         ]
-        found = lines(store, vectors, queries)
+        found = lines(store, Questions(vectors=vectors, queries=queries, scores=vectors @ queries.T))
         table += [
             f"| {one.name} | {one.recall:.4f} | {one.ratio:.2f} | {one.p50:.1f} | {one.p95:.1f} |" for one in found
         ]

@@ -1,4 +1,4 @@
-"""A folder of mixed files through the life of a library: index, kill, go on, search, rename, change, delete, again.
+"""The samples, then a folder of mixed files: index, kill, go on, search, rename, change, delete, again.
 
     python -m benchmarks.library_files [--files 2000] [--kills 20] [--folder DIR] [--write]
 
@@ -32,9 +32,10 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from anyseek import Embedder, Library
+from anyseek.cli.demo import QUERIES, read_questions
 from anyseek.index import Store, StoredFile
-from anyseek.search import AskOptions
-from anyseek.search.ingest import Report
+from anyseek.model.hub import bundled
+from anyseek.search import AskOptions, Report
 from anyseek.world import Clip, Page, sample_thing
 from anyseek.world.canvas import Words
 from anyseek.world.files import encode_clip, file_of
@@ -169,7 +170,7 @@ def step(root: Path, place: Path, log: Path, model: str) -> None:
 def _options() -> Any:
     from anyseek.search import IndexOptions
 
-    return IndexOptions(batch_seconds=5.0)
+    return IndexOptions(batch_seconds=2.0)
 
 
 class Life:
@@ -200,12 +201,12 @@ class Life:
         (report,) = [line["report"] for line in self.said() if "report" in line]
         return Report(**report), self.encoded()
 
-    def killed_run(self, rng: random.Random) -> bool:
-        """A run that is killed at a random moment; False when it ended before."""
+    def killed_run(self, things: int, seconds: float) -> bool:
+        """A run that is killed so long after so many things went to the model; False when it ended before."""
         process = self.start()
-        while not any("open" in line for line in self.said()) and process.poll() is None:
+        while (self.encoded() < things or {"open": True} not in self.said()) and process.poll() is None:
             time.sleep(0.05)
-        time.sleep(rng.uniform(0, 40))
+        time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
         return not any("report" in line for line in self.said())
@@ -280,14 +281,44 @@ def search_times(life: Life, rng: random.Random) -> tuple[float, float]:
     return float(np.median(seconds[0])), float(np.median(seconds[1]))
 
 
+def samples(place: Path, model: str) -> str:
+    """The bundled samples: indexed, indexed again, and asked the questions of the demo, whose answers are known."""
+    folder = place / "samples"
+    shutil.copytree(bundled(".", "samples"), folder)
+    questions = read_questions(folder)
+    (folder / QUERIES).unlink()
+    right = []
+    for reranker in (None, model):
+        with Library.open(place / "library of samples", model, reranker) as library:
+            report = library.index([folder])
+            if reranker is None:
+                first = report
+            things = library.info().things
+            asked = [(question, library.search(question.item, options=AskOptions(cut=False))) for question in questions]
+        best = [(question, answers.hits[0]) for question, answers in asked]
+        answered = [any(p in hit.paths and n in (None, hit.thing.page) for p, n in q.answers) for q, hit in best]
+        right.append(sum(answered))
+    assert not report.changed, "the second run is not free"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(things.items()))
+    return (
+        f"The bundled samples: {first.found} files, {kinds}, in {first.seconds:.1f} s; again, with nothing changed, "
+        f"{report.seconds:.2f} s and nothing encoded.\nOf the {len(questions)} questions of the demo {right[0]} get "
+        f"their answer first, with the reranker {right[1]}."
+    )
+
+
 def live(life: Life, kills: int, files: int) -> str:
     """The whole life, as a page."""
     rng = random.Random(1)
+    small = samples(life.place.parent, life.model)
+    print(small, flush=True)
     kinds = make_folder(life.root, files)
     before: dict[tuple[str, str], StoredFile] = {}
     lines, killed, spent = [], 0, 0
     while killed < kills:
-        assert life.killed_run(rng), "the run ended before it was killed often enough: give more files"
+        assert life.killed_run(rng.randrange(files // 15), rng.uniform(0, 3)), (
+            "the run ended before it was killed often enough: give more files"
+        )
         killed, spent = killed + 1, spent + life.encoded()
         if (life.place / "about.lance").exists():
             done, things = life.check(before)
@@ -303,6 +334,7 @@ def live(life: Life, kills: int, files: int) -> str:
     assert (after, third.indexed) == (third.things, changed["changed"]), "more than what changed was encoded"
     counted = life.check({})
     return page(
+        small=small,
         kinds=dict(kinds),
         lines=lines,
         first=first,
@@ -330,7 +362,12 @@ def page(**seen: Any) -> str:
     return f"""# The life of a library
 
 `python -m benchmarks.library_files`, Python {platform.python_version()}, fp32 on CPU beside other work; tiny.
-Files: {kinds}.
+
+{seen["small"]}
+
+## A folder
+
+{kinds}.
 
 | | files | encoded | seconds |
 |---|---:|---:|---:|

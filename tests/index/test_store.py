@@ -1,12 +1,16 @@
 """A library's life: put, found, renamed, copied, tagged, forgotten, opened again."""
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from anyseek.errors import ConfigError, InputError, SourceError
-from anyseek.index import Filter, Store, StoredFile, Thing
+from anyseek.errors import CapacityError, ConfigError, DecodeError, InputError, SourceError
+from anyseek.index import Filter, Store, StoredFile, Thing, tables, writer
 from tests.index.conftest import QUERY, WIDTH, file_of, ids, print_, things_of
 
 ODD = "a/it's 100%\\ü.pdf"
@@ -195,3 +199,89 @@ def test_files_are_listed_in_order_from_a_key_on(store: Store) -> None:
     assert [file.path for file in store.listed(Filter(roots=("/root",), glob="?"), state="done")] == ["Z", "z"]
     assert store.roots() == {"/it's": (1, 1), "/root": (3, 0)}
     assert store.kinds(["one", "none"]) == {"one": "page"}
+
+
+def test_who_writes_is_named_and_what_cannot_be_written_is_said(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write(), pytest.raises(CapacityError, match=f"is being written by process {os.getpid()}; wait for it"):
+        Store.open(store.folder).write().__enter__()
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigError, match=r"file/library cannot be written to \(Not a directory\); name another folder"
+    ):
+        Store.create(tmp_path / "file" / "library", print_())
+    plain = Path.open
+
+    def refusing(path: Path, *given: Any, **options: Any) -> Any:
+        raise (
+            OSError(errno.EROFS, "Read-only file system") if path.suffix == ".lock" else plain(path, *given, **options)
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refusing)
+        with pytest.raises(ConfigError, match=r"cannot be written to \(Read-only file system\)"), store.write():
+            pass
+    assert ids(store.recall(QUERY, 10)) == ["one.0", "one.1"], "what can be read is read"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_a_drive_without_locks_is_told_from_another_writer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refusing(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    with pytest.raises(ConfigError, match=r"keeps no locks \(No locks available\); name another folder"), store.write():
+        pass
+
+
+@pytest.mark.parametrize(
+    "said",
+    [RuntimeError("LanceError(IO): No space left on device (os error 28)"), OSError(28, "No space left on device")],
+)
+def test_a_full_disk_is_called_so_and_loses_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, said: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise said
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "merge", full)
+        with pytest.raises(CapacityError, match=r"disk of .* is full; make room and do"), store.write() as writing:
+            writing.put(things_of("three", 1), np.eye(WIDTH)[4:5])
+    with store.write() as writing:
+        writing.put(things_of("three", 1), np.eye(WIDTH)[4:5])
+        writing.put_files([file_of("b", "three")])
+    assert ids(store.recall(QUERY, 10)) == ["one.0", "one.1", "three.0"]
+    with pytest.raises(RuntimeError, match="something else"), store.write():
+        raise RuntimeError("something else")
+
+
+def test_a_library_that_may_not_be_read_or_is_not_reached_is_not_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(said: str) -> Callable[..., Any]:
+        def raising(*_: object) -> Any:
+            raise OSError(said)
+
+        return raising
+
+    for folder, said, expected in (
+        (store.folder, "LanceError(IO): Permission denied (os error 13)", "may not be read"),
+        ("s3://bucket/library", "Generic S3 error: 403 Forbidden", "is not reached .* look at its address, keys and"),
+    ):
+        monkeypatch.setattr(tables, "_connect", failing(said))
+        with pytest.raises(SourceError, match=expected):
+            Store.open(folder)
+    monkeypatch.setattr(tables, "_connect", failing("bad magic"))
+    with pytest.raises(DecodeError, match="is damaged .*bad magic.*; index it anew"):
+        Store.open(store.folder)
+
+
+def test_things_of_another_file_than_was_thought_can_be_removed(store: Store) -> None:
+    with store.write() as writing:
+        writing.put(things_of("three", 3), np.eye(WIDTH)[4:7])
+        writing.remove_things(["three.0", "three.2", "never.0"])
+        assert writing.unfinished()["three"] == frozenset({1})

@@ -118,6 +118,20 @@ def test_no_permission(tmp_path: Path) -> None:
         open_source(path, OPTIONS).head()
 
 
+def test_a_drive_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    blob = open_source(path, OPTIONS)
+    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    for read in (blob.head, blob.read):
+        with pytest.raises(SourceError, match="a: Input/output error"):
+            read()
+
+
 def test_a_file_that_goes_away(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")

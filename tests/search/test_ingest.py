@@ -12,8 +12,10 @@ from safetensors.torch import save_file
 from anyseek.errors import CapacityError, ConfigError, InputError, SourceError
 from anyseek.index import Filter, writer
 from anyseek.items import File, Item, Page
+from anyseek.media import MediaOptions
 from anyseek.search import Cutting, IndexOptions, Library, LibrarySettings
 from anyseek.search.library import SETTLES
+from anyseek.search.looking import Entry, estimate
 from tests.search.conftest import Seen, pdf
 
 
@@ -184,6 +186,24 @@ def test_a_file_that_changes_while_it_is_read_waits(library: Library, folder: Pa
     assert sum(library.info().things.values()) == 8
 
 
+def test_what_was_encoded_while_a_file_changed_is_not_kept(library: Library, folder: Path, seen: Seen) -> None:
+    """Else it would pass for the old bytes when they come back."""
+    plain, notes = seen.encode_document, folder / "notes.txt"
+    before = notes.read_text(encoding="utf-8")
+
+    def slow(*given: Any, **options: Any) -> Any:
+        notes.write_text("other words by now", encoding="utf-8")
+        return plain(*given, **options)
+
+    seen.encode_document = slow  # type: ignore[method-assign]
+    library.index([folder])
+    seen.encode_document, seen.encoded = plain, []  # type: ignore[method-assign]
+    notes.write_text(before, encoding="utf-8")
+    library.index([folder])
+    assert len(seen.encoded) == 1
+    assert contents(library) == EXPECTED
+
+
 def test_a_drive_that_is_not_there_takes_nothing_away(library: Library, folder: Path) -> None:
     library.index([folder])
     kept = whole(library)
@@ -198,6 +218,118 @@ def test_a_drive_that_is_not_there_takes_nothing_away(library: Library, folder: 
     assert not whole(library)
     with pytest.raises(InputError, match="was not indexed; the folders of this library: none"):
         library.forget(folder)
+
+
+def test_a_drive_that_is_not_there_keeps_no_other_folder_waiting(
+    library: Library, folder: Path, tmp_path: Path
+) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (drive / "far.txt").write_text("words on a drive", encoding="utf-8")
+    library.index([folder, drive])
+    kept = whole(library)
+    (drive / "far.txt").unlink()
+    (folder / "new.txt").write_text("something new", encoding="utf-8")
+    with pytest.raises(SourceError, match="is its drive there"):
+        library.index([folder, drive])
+    report = library.index()
+    assert (report.indexed, report.removed, report.unread) == (1, 0, [str(drive.resolve())])
+    assert kept < whole(library)
+    shutil.rmtree(drive)
+    with pytest.raises(SourceError, match="not a folder"):
+        library.index([folder, drive])
+    assert library.index().unread == [str(drive.resolve())]
+    shutil.rmtree(folder)
+    with pytest.raises(SourceError, match="not a folder"):
+        library.index()
+
+
+@pytest.mark.parametrize("refused", ["stat", "list"])
+def test_what_cannot_be_looked_at_stays(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A network drive with a fault: names come, but neither sizes nor times; or a listing breaks off."""
+    library.index([folder])
+    plain = {"stat": os.stat, "list": os.scandir}
+
+    def failing(path: Any, **options: Any) -> Any:
+        if str(path).endswith("sub" if refused == "list" else "ball.mp4"):
+            raise OSError(5, "Input/output error")
+        return plain[refused](path, **options)
+
+    monkeypatch.setattr(os, {"stat": "stat", "list": "scandir"}[refused], failing)
+    report = library.index([folder])
+    assert report.removed == 0
+    assert [Path(name).name for name in report.unread] == ["sub" if refused == "list" else "ball.mp4"]
+    assert contents(library) == EXPECTED
+
+
+def test_a_file_that_cannot_be_opened_for_now_keeps_what_is_known(
+    library: Library, folder: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen.refused = {"2"}
+    library.index([folder])
+    plain = Path.open
+
+    def failing(path: Path, *given: Any, **options: Any) -> Any:
+        if path.name == "report.pdf":
+            raise OSError(116, "Stale file handle")
+        return plain(path, *given, **options)
+
+    seen.refused = set()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", failing)
+        report = library.index([folder], options=IndexOptions(retry=True))
+    assert "Stale file handle" in dict(report.failed)[str(folder.resolve() / "report.pdf")]
+    assert contents(library)["report.pdf"] == ("page 2: cannot be decoded", 2)
+    library.index([folder], options=IndexOptions(retry=True))
+    assert contents(library) == EXPECTED
+
+
+def test_names_that_are_not_unicode_are_told_and_never_encoded(library: Library, folder: Path, seen: Seen) -> None:
+    odd = os.fsencode(folder) + b"/caf\xe9.txt"
+    try:
+        Path(os.fsdecode(odd)).write_text("words", encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system has only Unicode names")
+    first = library.index([folder])
+    assert len(seen.encoded) == 8
+    (reason,) = [reason for path, reason in first.failed if path.endswith("caf\\xe9.txt")]
+    assert "rename it" in reason
+    again = library.index([folder])
+    assert (len(again.failed), again.changed, len(seen.encoded)) == (1, False, 8)
+    root = folder / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+    with pytest.raises(SourceError, match=r"caf\\xe9 is not Unicode; rename it"):
+        library.index([root])
+
+
+def test_one_folder_under_two_names_is_one(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the case of letters does not count, or a drive is mounted twice."""
+    library.index([folder])
+    other = folder.with_name("MINE")
+    shutil.copytree(folder, other)
+    monkeypatch.setattr(Path, "samefile", lambda one, two: str(one).lower() == str(two).lower())
+    report = library.index([other])
+    assert (report.unchanged, report.changed, library.roots()) == (9, False, [folder.resolve()])
+
+
+def test_the_time_left_costs_little_time(folder: Path) -> None:
+    entries = [Entry(folder / "report.pdf", ("", ""), 1, 1) for _ in range(40)]
+    estimate(entries, MediaOptions(), Cutting())
+    assert {entry.things for entry in entries} == {3}
+    for entry in entries:
+        entry.things = 0
+    estimate([*entries, Entry(folder / "gone.pdf", ("", ""), 1, 1)], MediaOptions(), Cutting(), seconds=0.0)
+    assert {entry.things for entry in entries} == {3}, "one was looked at, the others are taken for the same"
+
+
+def test_a_time_of_the_far_future_is_no_time_of_writing(library: Library, folder: Path) -> None:
+    os.utime(folder / "notes.txt", (4e9, 4e9))
+    (folder / "fresh.txt").write_text("fresh words", encoding="utf-8")
+    library.index([folder], options=IndexOptions(settle_seconds=60))
+    assert "notes.txt" in contents(library)
+    assert "fresh.txt" not in contents(library)
 
 
 def test_a_folder_that_cannot_be_listed_keeps_what_is_known(
@@ -221,6 +353,10 @@ def test_the_library_itself_is_passed_over(tmp_path: Path, folder: Path, seen: S
     with Library.open(folder / "sub" / "library", seen) as library:
         assert library.index([folder]).found == 9
         assert library.index([folder]).unchanged == 9
+        assert library.index([folder / "sub"]).found == 3
+    with Library.open(folder / "sub", seen) as library:
+        report = library.index([folder / "sub"])
+        assert (report.found, report.left_out) == (3, [])
 
 
 def test_tags_and_filters(library: Library, folder: Path) -> None:

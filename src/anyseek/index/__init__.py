@@ -12,7 +12,7 @@ or `optimize` removes. So a process may die between any two writes.
 
 from anyseek.index.filters import Filter
 from anyseek.index.fingerprint import Fingerprint, Precision, weights_sample
-from anyseek.index.rows import FileKey, Kind, Recalled, StoredFile, Thing, thing_id
+from anyseek.index.rows import FileKey, Kind, Recalled, StoredFile, Thing, is_unicode, thing_id
 from anyseek.index.store import Info, Store
 from anyseek.index.writer import Writer
 
@@ -28,6 +28,7 @@ __all__ = [
     "StoredFile",
     "Thing",
     "Writer",
+    "is_unicode",
     "thing_id",
     "weights_sample",
 ]

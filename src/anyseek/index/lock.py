@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from anyseek.errors import CapacityError
+from anyseek.errors import CapacityError, ConfigError
 
-__all__ = ["WriterLock"]
+__all__ = ["WriterLock", "unwritable"]
 
 NAME = "writer.lock"
 FAR = 1 << 30
@@ -22,11 +22,22 @@ class WriterLock:
 
     Raises:
         CapacityError: another process, or another writer of this one, holds it; says which.
+        ConfigError: nobody can write there, or the drive keeps no locks.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file: IO[str] = (folder / NAME).open("a+", encoding="ascii")
-        if not _take(self._file):
+        try:
+            self._file: IO[str] = (folder / NAME).open("a+", encoding="ascii")
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        try:
+            taken = _take(self._file)
+        except OSError as error:
+            self._file.close()
+            raise ConfigError(
+                f"the drive of {folder} keeps no locks ({error.strerror}); name another folder"
+            ) from error
+        if not taken:
             self._file.seek(0)
             holder = self._file.read().strip()
             self._file.close()
@@ -43,8 +54,17 @@ class WriterLock:
         self._file.close()  # which also unlocks
 
 
+def unwritable(folder: Path, error: OSError) -> ConfigError:
+    """What is said of a folder that cannot be made, or not written to."""
+    return ConfigError(f"{folder} cannot be written to ({error.strerror}); name another folder")
+
+
 def _take(file: IO[str]) -> bool:
-    """Whether the lock was free; the system drops it with the last handle of the process."""
+    """Whether the lock was free; the system drops it with the last handle of the process.
+
+    Raises:
+        OSError: the drive keeps none.
+    """
     try:
         if os.name == "nt":
             import msvcrt
@@ -55,6 +75,6 @@ def _take(file: IO[str]) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):  # what a taken lock is called on POSIX, and on Windows
         return False
     return True

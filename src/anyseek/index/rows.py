@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from anyseek.errors import InputError
 
-__all__ = ["KINDS", "FileKey", "Kind", "Recalled", "State", "StoredFile", "Thing", "thing_id"]
+__all__ = ["KINDS", "FileKey", "Kind", "Recalled", "State", "StoredFile", "Thing", "is_unicode", "thing_id"]
 
 Kind = Literal["image", "page", "text", "video"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -89,7 +89,7 @@ class StoredFile:
         """Raise InputError for a row that contradicts itself or cannot be kept."""
         for name in ("root", "path"):
             value = getattr(self, name)
-            if not _is_unicode(value):
+            if not is_unicode(value):
                 raise InputError(f"{name} {value!r} is not Unicode; rename the file")
         if self.state == "done" and self.hash is None:
             raise InputError(f"{self.path}: a file that is done has a hash")
@@ -100,7 +100,7 @@ class StoredFile:
         return self.root, self.path
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a name can be written as UTF-8; Python reads other bytes of names as lone surrogates."""
     try:
         text.encode()

@@ -17,7 +17,7 @@ from anyseek.index import kept, recall, tables, upkeep
 from anyseek.index.filters import Filter, of_files, one_of, text
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.held import Held
-from anyseek.index.lock import WriterLock
+from anyseek.index.lock import WriterLock, unwritable
 from anyseek.index.recall import Scope
 from anyseek.index.rows import FileKey, Kind, Recalled, State, StoredFile, Thing
 from anyseek.index.tables import FILE_COLUMNS, THING_COLUMNS, Tables, rows_of
@@ -93,25 +93,24 @@ class Store:
             storage: options of object storage, in the words of LanceDB: keys, region, endpoint.
 
         Raises:
-            ConfigError: there is a library already.
-            CapacityError: another process is making one there.
+            ConfigError: there is a library already, or nobody can write there.
+            CapacityError: another process is making one there, or the disk is full.
         """
         place = str(folder)
-        if tables.is_remote(place):
+        if not tables.is_remote(place):
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unwritable(Path(place), error) from error
+        with _alone(place):
             return cls(Tables.create(place, fingerprint, storage or {}))
-        Path(place).mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(Path(place))
-        try:
-            return cls(Tables.create(place, fingerprint, storage or {}))
-        finally:
-            lock.release()
 
     @classmethod
     def open(cls, folder: str | Path, *, storage: Mapping[str, str] | None = None) -> "Store":
         """Open a library.
 
         Raises:
-            SourceError: there is none.
+            SourceError: there is none, or it cannot be reached.
             DecodeError: it is damaged, or of a newer format.
         """
         return cls(Tables.open(str(folder), storage or {}))
@@ -144,16 +143,13 @@ class Store:
         asks for the files of what it found.
 
         Raises:
-            CapacityError: another one is writing; says which process.
+            CapacityError: another one is writing, says which process; or the disk is full.
+            ConfigError: nobody can write there.
         """
-        lock = None if tables.is_remote(self.folder) else WriterLock(Path(self.folder))
-        try:
-            writer = Writer(self._tables, alone=lock is not None)
+        with _alone(self.folder) as alone:
+            writer = Writer(self._tables, alone=alone)
             yield writer
             writer.flush()
-        finally:
-            if lock:
-                lock.release()
 
     def hold(self, max_bytes: int | None = None) -> int:
         """Hold all vectors in memory from now on: for a server that is asked often.
@@ -363,6 +359,18 @@ class Store:
     def _things_by_id(self, ids: Iterable[str], columns: list[str]) -> pa.Table:
         """Columns of things by id, in any order."""
         return rows_of(self._tables.things, one_of("id", ids), columns)
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[bool]:
+    """Keep other writers out, where that can be done: not on object storage. A full disk is told of."""
+    with tables.needs_room(folder):
+        lock = None if tables.is_remote(folder) else WriterLock(Path(folder))
+        try:
+            yield lock is not None
+        finally:
+            if lock:
+                lock.release()
 
 
 def _bytes(opened: Tables) -> int:

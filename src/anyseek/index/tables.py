@@ -1,7 +1,9 @@
 """The tables of a library, how they are made and opened, and how rows become Arrow and back."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ import pyarrow as pa
 from lancedb.index import FTS
 from numpy.typing import NDArray
 
-from anyseek.errors import ConfigError, DecodeError, SourceError
+from anyseek.errors import AnyseekError, CapacityError, ConfigError, DecodeError, SourceError
 from anyseek.index import kept
 from anyseek.index.filters import one_of
 from anyseek.index.fingerprint import Fingerprint
@@ -30,6 +32,7 @@ __all__ = [
     "files_table",
     "is_remote",
     "merge",
+    "needs_room",
     "rows_of",
     "thing_rows",
     "things_schema",
@@ -41,6 +44,9 @@ FORMAT = 1
 THINGS, FILES, ABOUT = "things", "files", "about"
 FILE_COLUMNS = [entry.name for entry in fields(StoredFile)]
 THING_COLUMNS = [entry.name for entry in fields(Thing) if entry.name != "thumbnail"]
+
+FULL = re.compile("No space left on device|Disk quota exceeded|not enough space on the disk")
+"""What systems say of a full disk."""
 
 FILE_SCHEMA = pa.schema(
     [
@@ -97,7 +103,7 @@ class Tables:
         """Open them.
 
         Raises:
-            SourceError: there is no library.
+            SourceError: there is no library, or it cannot be reached.
             DecodeError: it is damaged, or of a newer format.
         """
         missing = SourceError(f"there is no library at {folder}; make one with: anyseek index")
@@ -116,9 +122,9 @@ class Tables:
             for table, schema in ((things, things_schema(print_)), (files, FILE_SCHEMA)):
                 _check_columns(table, schema)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
-            if isinstance(error, (SourceError, DecodeError, ConfigError)):
+            if isinstance(error, AnyseekError):
                 raise
-            raise DecodeError(f"the library at {folder} is damaged ({_first_line(error)}); index it anew") from error
+            raise _unopened(folder, error) from error
         return cls(folder, database, print_, things, files, about)
 
     def said(self) -> dict[str, str]:
@@ -239,6 +245,33 @@ def _check_columns(table: Any, wanted: pa.Schema) -> None:
         place = table.schema.get_field_index(field.name)
         if place < 0 or table.schema.field(place).type != field.type:
             raise ValueError(f"table {table.name} has no column {field.name} of {field.type}")
+
+
+@contextmanager
+def needs_room(folder: str) -> Iterator[None]:
+    """Say of a full disk that it is full, whoever finds it so.
+
+    Raises:
+        CapacityError: in place of what the store, or the system, raises.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, AnyseekError) or not FULL.search(str(error)):
+            raise
+        raise CapacityError(
+            f"the disk of {folder} is full; make room and do the same again: nothing that was stored is lost"
+        ) from error
+
+
+def _unopened(folder: str, error: Exception) -> AnyseekError:
+    """What is wrong with a library that could not be opened: how it is reached, or itself."""
+    said = _first_line(error)
+    if "Permission denied" in said:
+        return SourceError(f"the library at {folder} may not be read ({said}); ask for the right to")
+    if is_remote(folder) and not isinstance(error, (ValueError, KeyError)):
+        return SourceError(f"the library at {folder} is not reached ({said}); look at its address, keys and network")
+    return DecodeError(f"the library at {folder} is damaged ({said}); index it anew")
 
 
 def _first_line(error: Exception) -> str:

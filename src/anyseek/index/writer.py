@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anyseek.errors import ConfigError, InputError
 from anyseek.index import upkeep
 from anyseek.index.filters import one_of
+from anyseek.index.recall import FEW
 from anyseek.index.rows import FileKey, StoredFile, Thing
 from anyseek.index.tables import Tables, file_rows, files_table, merge, rows_of, things_table
 from anyseek.index.upkeep import Upkeep
@@ -82,6 +83,12 @@ class Writer:
             self._unsettle()
         for predicate in _named(wanted):
             self._tables.files.delete(predicate)
+
+    def remove_things(self, ids: Sequence[str]) -> None:
+        """Remove things of files that are not done; put before or not yet written."""
+        self.flush()
+        for start in range(0, len(ids), FEW):
+            self._tables.things.delete(one_of("id", ids[start : start + FEW]))
 
     def tag(self, keys: Iterable[FileKey], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Change the tags of files; a key that is not there is passed over."""

@@ -41,11 +41,14 @@ class Blob:
     data: bytes | None = None
 
     def head(self, count: int = HEAD) -> bytes:
-        """The first `count` bytes, or all of them when there are fewer."""
+        """The first `count` bytes, or all of them when there are fewer.
+
+        Raises:
+            SourceError: the file went away or cannot be read.
+        """
         if self.data is not None:
             return self.data[:count]
-        with self.open() as file:
-            return file.read(count)
+        return self._read(count)
 
     def open(self) -> BinaryIO:
         """A fresh binary file at its start; the caller closes it.
@@ -62,11 +65,20 @@ class Blob:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
     def read(self) -> bytes:
-        """All bytes."""
-        if self.data is not None:
-            return self.data
+        """All bytes.
+
+        Raises:
+            SourceError: the file went away or cannot be read.
+        """
+        return self.data if self.data is not None else self._read(-1)
+
+    def _read(self, count: int) -> bytes:
+        """The first bytes of a file; all for -1."""
         with self.open() as file:
-            return file.read()
+            try:
+                return file.read(count)
+            except OSError as error:  # a bad disk, a drive that went away
+                raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
 
 def open_source(source: Any, options: MediaOptions) -> Blob:

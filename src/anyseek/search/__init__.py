@@ -14,11 +14,11 @@ from anyseek.search.sources import Found, Skipped, walk
 if TYPE_CHECKING:
     from anyseek.index import Filter
     from anyseek.search.answers import Answer, Answers, AskOptions
-    from anyseek.search.ingest import IndexOptions, Progress, Report
     from anyseek.search.judge import Judge
     from anyseek.search.library import Library
     from anyseek.search.pieces import Cutting
     from anyseek.search.prints import LibrarySettings
+    from anyseek.search.runs import IndexOptions, Progress, Report
 
 __all__ = [
     "Answer",
@@ -49,10 +49,10 @@ __all__ = [
 _HOMES = {
     "anyseek.index": ("Filter",),
     "anyseek.search.answers": ("Answer", "Answers", "AskOptions"),
-    "anyseek.search.ingest": ("IndexOptions", "Progress", "Report"),
     "anyseek.search.judge": ("Judge",),
     "anyseek.search.library": ("Library",),
     "anyseek.search.pieces": ("Cutting",),
     "anyseek.search.prints": ("LibrarySettings",),
+    "anyseek.search.runs": ("IndexOptions", "Progress", "Report"),
 }
 __getattr__ = loader(__name__, _HOMES)

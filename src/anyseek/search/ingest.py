@@ -15,112 +15,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anyseek.errors import ConfigError, InputError
-from anyseek.index import Store, StoredFile, Thing, Writer
+from anyseek.errors import InputError, SourceError
+from anyseek.index import Store, Thing, Writer
 from anyseek.media import MediaOptions, open_source
-from anyseek.search.looking import LEFT_OUT, Entry, Look, content_hash, estimate, look, root_of, state_of
+from anyseek.search.looking import LEFT_OUT, Entry, Look, content_hash, estimate, look, root_of, shown, state_of
 from anyseek.search.office import missing
 from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of, thumbnail_of
+from anyseek.search.runs import IndexOptions, Progress, Report
 from anyseek.search.sources import UNKNOWN
 
 if TYPE_CHECKING:
     from anyseek.engine import Embedder
 
-__all__ = ["IndexOptions", "Ingest", "Progress", "Report"]
+__all__ = ["Ingest"]
 
+UNNAMED = "its name is not Unicode, so that it cannot be kept; rename it"
 NAMED = 3
 """Parts of a file whose errors are named in its row; the others are counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexOptions:
-    """How folders are indexed.
-
-    Attributes:
-        retry: read files again that failed, or were left out, last time.
-        tags: given to every file of the folders.
-        thumbnails: keep a small picture of what can be seen.
-        batch_seconds: about how long a batch takes; what a kill costs at most.
-        largest_batch: most things in a batch.
-        settle_seconds: files that changed more recently wait for the next run, because they may not be complete.
-        workers: threads that make thumbnails.
-    """
-
-    retry: bool = False
-    tags: tuple[str, ...] = ()
-    thumbnails: bool = True
-    batch_seconds: float = 20.0
-    largest_batch: int = 512
-    settle_seconds: float = 0.0
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a number that leaves no room."""
-        for name in ("batch_seconds", "largest_batch", "workers"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be positive (got {getattr(self, name)!r})")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        files: files that are finished.
-        of_files: files that changed.
-        things: things encoded.
-        of_things: how many there will be, about.
-        rate: things a second of late; 0 at first.
-        path: the file that is being read.
-    """
-
-    files: int
-    of_files: int
-    things: int
-    of_things: int
-    rate: float
-    path: str
-
-    @property
-    def seconds_left(self) -> float | None:
-        """About how long it still takes; None when nobody knows yet."""
-        return max(0, self.of_things - self.things) / self.rate if self.rate else None
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run did.
-
-    Attributes:
-        found: files in the folders.
-        unchanged: files that cost nothing.
-        indexed: files that were read and encoded.
-        known: new, renamed or copied files whose content the library had: nothing was encoded for them.
-        removed: files that are gone.
-        things: things that were encoded.
-        failed: path and reason of each file that could not be read, or not whole.
-        left_out: path and reason of each file of a kind that is not read.
-        waiting: files that changed while they were read; the next run takes them.
-        unread: folders that could not be listed.
-        seconds: how long it took.
-    """
-
-    found: int = 0
-    unchanged: int = 0
-    indexed: int = 0
-    known: int = 0
-    removed: int = 0
-    things: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def changed(self) -> bool:
-        """Whether the library is another than before."""
-        return bool(self.indexed or self.known or self.removed or self.failed or self.left_out)
 
 
 @dataclass(slots=True)
@@ -132,6 +43,7 @@ class _Reading:
         content: its hash.
         errors: what could not be read of it.
         kept: things that are stored.
+        new: ids of those that this run has stored.
         copies: other files of this run with the same content.
     """
 
@@ -139,6 +51,7 @@ class _Reading:
     content: str
     errors: list[str] = field(default_factory=list)
     kept: int = 0
+    new: list[str] = field(default_factory=list)
     copies: list[Entry] = field(default_factory=list)
 
 
@@ -185,21 +98,36 @@ class Ingest:
 
         Raises:
             SourceError: a folder is not there; nothing has been done then.
-            CapacityError: another process is writing to the library.
+            CapacityError: another process is writing to the library, or the disk is full.
         """
         started = time.perf_counter()
-        settled = time.time_ns() - int(self._options.settle_seconds * 1e9) if self._options.settle_seconds else None
-        roots = [root_of(folder) for folder in folders]
-        looks = [look(self._store, root, retry=self._options.retry, settled=settled) for root in roots]
+        looks = self._look(folders)
         for seen in looks:
             self._report.found += seen.found
             self._report.unchanged += len(seen.same)
             self._report.unread += seen.unread
+            self._report.failed += [(name, UNNAMED) for name in seen.unnamed]
         if any(seen.changed or seen.gone or (seen.same and self._options.tags) for seen in looks):
             with self._store.write() as writer, ThreadPoolExecutor(self._options.workers) as pool:
                 self._write(looks, writer, pool)
         self._report.seconds = time.perf_counter() - started
         return self._report
+
+    def _look(self, folders: Iterable[Path]) -> list[Look]:
+        """What has changed in each folder."""
+        looks, problems, known = [], [], self._store.roots()
+        for folder in folders:
+            try:
+                root = root_of(folder, known)
+                looks.append(
+                    look(self._store, root, retry=self._options.retry, settle_seconds=self._options.settle_seconds)
+                )
+            except SourceError as error:
+                problems.append(error)
+                self._report.unread.append(shown(str(folder)))
+        if problems and not (self._options.absent and looks):
+            raise problems[0]
+        return looks
 
     def _write(self, looks: list[Look], writer: Writer, pool: ThreadPoolExecutor) -> None:
         """Bring the library up to what was seen. Removing comes last, so that renamed files find their vectors."""
@@ -247,6 +175,12 @@ class Ingest:
                 self._close(entry, None, LEFT_OUT + reason, writer)
                 return None
             content = content_hash(entry.path)
+        except SourceError as error:
+            if entry.known:  # what is known of it stays, and the next run tries again
+                self._report.failed.append((str(entry.path), str(error)))
+            else:
+                self._close(entry, None, str(error), writer)
+            return None
         except InputError as error:
             self._close(entry, None, str(error), writer)
             return None
@@ -302,6 +236,7 @@ class Ingest:
                 good.append(replace(thing, thumbnail=thumbnail.result()))
                 rows.append(row)
                 reading.kept += 1
+                reading.new.append(thing.id)
             else:
                 thumbnail.cancel()
                 reading.errors.append(_reason(error, thing))
@@ -322,7 +257,8 @@ class Ingest:
         """The row of a file that has all its things, and those of its copies."""
         del self._open[reading.content]
         if state_of(reading.entry.path) != (reading.entry.size, reading.entry.mtime):
-            self._report.waiting.append(str(reading.entry.path))  # what was stored may be of another content
+            writer.remove_things(reading.new)  # they may be of other bytes than those that were hashed
+            self._report.waiting += [str(entry.path) for entry in (reading.entry, *reading.copies)]
             return
         reason = _joined(reading.errors)
         content = reading.content if reading.kept or not reading.errors else None
@@ -341,12 +277,8 @@ class Ingest:
         elif reason:
             self._report.failed.append((str(entry.path), reason))
         self._done += 1
-        try:
-            row: StoredFile = entry.row(content, reason, self._options.tags or None)
-        except InputError as error:  # a name that cannot be kept: it is read and told of anew in every run
-            self._report.failed.append((str(entry.path), str(error)))
-        else:
-            writer.put_files([row])
+        self._report.rows += 1
+        writer.put_files([entry.row(content, reason, self._options.tags or None)])
 
     def _pace(self, count: int, seconds: float) -> None:
         """Choose the size of the next batch, so that it takes as long as wanted; at most twice this one."""

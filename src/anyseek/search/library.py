@@ -1,5 +1,6 @@
 """A library: folders that are indexed once, kept up to date, and asked."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,10 +17,11 @@ from anyseek.items import Item
 from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Tell
 from anyseek.search.asking import Readers, answer
 from anyseek.search.fusion import Fusion
-from anyseek.search.ingest import IndexOptions, Ingest, Progress, Report
+from anyseek.search.ingest import Ingest
 from anyseek.search.judge import Judge
 from anyseek.search.looking import root_of
 from anyseek.search.prints import LibrarySettings, fingerprint_of, load_options, settings_of
+from anyseek.search.runs import IndexOptions, Progress, Report
 from anyseek.vectors import normalize
 
 __all__ = ["Library", "forget"]
@@ -114,11 +116,13 @@ class Library:
             tell: told of the progress after each batch.
 
         Raises:
-            SourceError: a folder is not there; nothing has been done then.
-            CapacityError: another process is writing to the library.
+            SourceError: a folder is not there; nothing has been done then. Of those that were indexed before, when none
+                is there; otherwise the others are brought up to date.
+            CapacityError: another process is writing to the library, or the disk is full.
         """
         roots = self.roots() if folders is None else [Path(folder) for folder in folders]
-        return Ingest(self.store, self.embedder, settings_of(self.store.fingerprint).cutting, options, tell).run(roots)
+        how = replace(options, absent=True) if folders is None else options
+        return Ingest(self.store, self.embedder, settings_of(self.store.fingerprint).cutting, how, tell).run(roots)
 
     def watch(
         self,
@@ -140,24 +144,26 @@ class Library:
             tell: told of the progress after each batch.
 
         Yields:
-            The report of each round in which something changed, the first one in any case; or an error that may pass:
-            a drive that is not there, another process that is writing.
+            The report of each round in which something changed, or a folder went away, and the first one in any case;
+            or an error that may pass: no folder is there, another process is writing, the disk is full.
         """
         roots = self.roots() if folders is None else [root_of(Path(folder)) for folder in folders]
-        settled = replace(options, settle_seconds=max(options.settle_seconds, SETTLES))
-        first, failing = True, ""
+        settled = replace(options, settle_seconds=max(options.settle_seconds, SETTLES), absent=True)
+        first, told = True, list[str]()
         while True:
             started, report = time.perf_counter(), None
             try:
                 report = self.index(roots, options=settled, tell=tell)
             except (SourceError, CapacityError) as error:
-                if str(error) != failing:
+                missing = [str(error)]
+                if missing != told:
                     yield error
-                failing = str(error)
             else:
-                if first or report.changed:
+                missing = report.unread
+                if first or report.changed or (missing and missing != told):
                     yield report
-                settled, first, failing = replace(settled, retry=False), False, ""
+                settled, first = replace(settled, retry=False), False
+            told = missing
             looked = 0.0 if report and report.changed else time.perf_counter() - started
             time.sleep(max(every, RESTS * looked))
 
@@ -219,7 +225,7 @@ class Library:
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
-        return [Path(root) for root in sorted({file.root for file in self.store.files()})]
+        return [Path(root) for root in self.store.roots()]
 
     def failures(self) -> list[StoredFile]:
         """Files that could not be read, or not whole, or were left out, each with its reason."""
@@ -267,10 +273,10 @@ def forget(store: Store, folder: str | Path) -> int:
     Raises:
         InputError: it was not indexed.
     """
-    root = str(Path(folder).expanduser().resolve())
+    root = os.path.realpath(Path(folder).expanduser())
     keys = [file.key for file in store.files(Filter(roots=(root,)))]
     if not keys:
-        known = ", ".join(sorted({file.root for file in store.files()})) or "none"
+        known = ", ".join(store.roots()) or "none"
         raise InputError(f"{root} was not indexed; the folders of this library: {known}")
     with store.write() as writer:
         writer.remove_files(keys)

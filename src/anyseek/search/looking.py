@@ -3,22 +3,28 @@
 import hashlib
 import math
 import os
+import random
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyseek.errors import InputError, SourceError
-from anyseek.index import FileKey, Filter, Store, StoredFile
+from anyseek.index import FileKey, Filter, Store, StoredFile, is_unicode
 from anyseek.media import MediaOptions, film_seconds, open_source, probe_page
 from anyseek.search.pieces import Cutting, form_of
 from anyseek.search.sources import visible
 
-__all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "root_of", "state_of"]
+__all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "root_of", "shown", "state_of"]
 
 LEFT_OUT = "left out: "
 """Begins the reason of a file that is of no known kind, to tell it from one that should have been readable."""
 CHUNK = 1 << 20
+AHEAD = 3600
+"""Seconds that the clock of a file may go before ours; a time still later is no time of writing."""
+ESTIMATING = 5.0
+"""Most seconds that are spent on telling how many things there will be."""
 
 
 @dataclass(slots=True)
@@ -30,6 +36,7 @@ class Entry:
         key: root and path below it.
         size: bytes.
         mtime: time of the last change, nanoseconds since 1970.
+        known: whether the library has things of it, as it was before.
         things: how many it is likely to hold; only for the time left.
     """
 
@@ -37,6 +44,7 @@ class Entry:
     key: FileKey
     size: int
     mtime: int
+    known: bool = False
     things: int = 1
 
     def row(self, content: str | None, reason: str | None = None, tags: tuple[str, ...] | None = None) -> StoredFile:
@@ -62,7 +70,9 @@ class Look:
         changed: those that must be read.
         same: those that need not be.
         gone: rows whose files are no longer there.
-        unread: folders that could not be listed; what the library knows of them stays.
+        unread: folders that could not be listed, and files that could not be looked at; what the library knows of them
+            stays.
+        unnamed: files whose names are not Unicode, so that the library cannot keep them.
     """
 
     found: int = 0
@@ -70,68 +80,102 @@ class Look:
     same: list[FileKey] = field(default_factory=list)
     gone: list[FileKey] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
 
 
-def look(store: Store, root: Path, *, retry: bool = False, settled: int | None = None) -> Look:
+def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float = 0.0) -> Look:
     """Compare a folder with what the library knows of it.
 
     Args:
-        store: the library; its own folder is passed over.
-        root: the folder, resolved.
+        store: the library.
+        root: the folder, see `root_of`.
         retry: read files again that failed, or were left out, last time.
-        settled: files changed after this time (nanoseconds since 1970) may still be written to: they wait.
+        settle_seconds: files that changed more recently may still be written to: they wait.
 
     Raises:
         SourceError: the folder is not there, or empty though the library knows files of it.
     """
-    seen = Look()
-    known = {file.path: file for file in store.files(Filter(roots=(str(root),)))}
-    left = dict(known)
-    own = Path(store.folder).resolve()
-    for path, target in visible(root, own, lambda error: seen.unread.append(str(error.filename))):
-        state = state_of(path) if target is not None else None
-        if state is None:
-            continue
+    seen, unread = Look(), list[str]()
+    now = time.time_ns()
+    fresh = range(now - int(settle_seconds * 1e9) + 1, now + int(AHEAD * 1e9)) if settle_seconds else range(0)
+    rows = store.files(Filter(roots=(str(root),)))
+    left = {row.path: ((row.size, row.mtime), row.state == "done", bool(row.reason)) for row in rows}
+    had, start = len(left), len(str(root).rstrip(os.sep)) + 1
+    for name, state in _present(root, unread):
         seen.found += 1
-        key = (str(root), path.relative_to(root).as_posix())
-        row = left.pop(key[1], None)
-        waits = settled is not None and state[1] > settled
-        if waits or (row and (row.size, row.mtime) == state and not (retry and row.reason)):
+        if not is_unicode(name):
+            seen.unnamed.append(shown(name))
+            continue
+        key = (str(root), name[start:].replace(os.sep, "/"))
+        before, done, reason = left.pop(key[1], (None, False, False))
+        if state[1] in fresh or (before == state and not (retry and reason)):
             seen.same.append(key)
         else:
-            seen.changed.append(Entry(path, key, *state))
-    if known and not seen.found:
+            seen.changed.append(Entry(Path(name), key, *state, known=done))
+    if had and not seen.found and not unread:
         raise SourceError(
-            f"{root} is empty, but the library knows {len(known):,} files of it; is its drive there? To let them go: "
+            f"{root} is empty, but the library knows {had:,} files of it; is its drive there? To let them go: "
             f"anyseek index --forget {root}"
         )
-    unread = [Path(folder) for folder in seen.unread]
+    seen.unread = [shown(name) for name in unread]
     seen.gone = [(str(root), path) for path in left if not any((root / path).is_relative_to(one) for one in unread)]
     return seen
 
 
-def state_of(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for what went away or is no regular file."""
+def _present(root: Path, unread: list[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Files of a folder with their size and time; what may be there but cannot be looked at goes to `unread`."""
+    for name, target in visible(root, unread.append):
+        try:
+            state = _state(name) if target is not None else None
+        except FileNotFoundError:  # it went away in between
+            continue
+        except OSError:
+            unread.append(name)
+            continue
+        if state is not None:
+            yield name, state
+
+
+def shown(name: str) -> str:
+    """A name as it can be printed and kept: bytes that are not Unicode by their numbers."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def state_of(path: str | Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for what cannot be looked at or is no regular file."""
     try:
-        found = path.stat()
+        return _state(path)
     except OSError:
         return None
+
+
+def _state(path: str | Path) -> tuple[int, int] | None:
+    """As `state_of`, but raises OSError."""
+    found = os.stat(path)  # noqa: PTH116 (it is asked of a million names)
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def estimate(entries: Iterable[Entry], media: MediaOptions, cutting: Cutting) -> None:
-    """Set the things that each entry is likely to hold, from headers.
+def estimate(entries: Sequence[Entry], media: MediaOptions, cutting: Cutting, seconds: float = ESTIMATING) -> None:
+    """Set the things that each entry is likely to hold: from headers, or as those that there was time for, on average.
 
     Args:
         entries: to be set.
         media: limits of decoding.
         cutting: how long files are cut.
+        seconds: most time for it.
     """
-    for entry in entries:
+    started, counts = time.monotonic(), list[int]()
+    order = random.Random(0).sample(entries, len(entries))
+    for entry in order:
+        if time.monotonic() - started > seconds and counts:
+            break
         try:
             entry.things = _likely(entry, media, cutting)
         except InputError:
             entry.things = 1  # what is wrong with it is told when it is read
+        counts.append(entry.things)
+    for entry in order[len(counts) :]:
+        entry.things = round(sum(counts) / len(counts))
 
 
 def _likely(entry: Entry, media: MediaOptions, cutting: Cutting) -> int:
@@ -163,13 +207,19 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def root_of(folder: Path) -> Path:
+def root_of(folder: Path, known: Iterable[str] = ()) -> Path:
     """A folder as the library calls it: with its links followed, from the root of the file system.
 
+    Args:
+        folder: that is there.
+        known: folders that the library has; one that is the same under another name gives the name.
+
     Raises:
-        SourceError: there is no such folder.
+        SourceError: there is no such folder, or its name is not Unicode.
     """
     root = Path(os.path.realpath(folder.expanduser()))
     if not root.is_dir():
-        raise SourceError(f"{folder} is not a folder")
-    return root
+        raise SourceError(f"{shown(str(folder))} is not a folder")
+    if not is_unicode(str(root)):
+        raise SourceError(f"the name of {shown(str(root))} is not Unicode; rename it, or a folder that it is in")
+    return next((Path(one) for one in known if Path(one).is_dir() and root.samefile(one)), root)

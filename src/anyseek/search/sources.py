@@ -16,6 +16,10 @@ FileKind = Literal["image", "page", "text", "video"]
 
 UNKNOWN = "not a picture, PDF, video or text"
 LEADS_OUT = "a link that leads out of the folder"
+LIBRARY = "about.lance"
+"""A folder that has this is a library."""
+OWN = frozenset({LIBRARY, "things.lance", "files.lance", "writer.lock"})
+"""What a library writes; passed over where the folder that is looked through is itself one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +64,22 @@ def walk(folder: Path, media: MediaOptions | None = None) -> Iterator[Found | Sk
         SourceError: there is no such folder.
     """
     options = media or MediaOptions()
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path, target in visible(folder):
         if target is None:
-            yield Skipped(path=path, reason=LEADS_OUT)
+            yield Skipped(path=Path(path), reason=LEADS_OUT)
         elif target not in seen:
             seen.add(target)
-            yield from _things(path, options)
+            yield from _things(Path(path), options)
 
 
-def visible(
-    folder: Path, without: Path | None = None, unread: Callable[[OSError], None] | None = None
-) -> Iterator[tuple[Path, Path | None]]:
+def visible(folder: Path, unread: Callable[[str], None] = lambda _: None) -> Iterator[tuple[str, str | None]]:
     """Visible files in a folder and below it, in the order of the names, each with the file it really is.
+
+    Libraries below the folder are passed over, and of one that is the folder itself what it has written.
 
     Args:
         folder: where to look.
-        without: a folder that is passed over, with everything below it.
         unread: told of each folder that could not be listed.
 
     Yields:
@@ -87,24 +90,35 @@ def visible(
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder")
-    root = folder.resolve()
-    for path in _files(folder, without, unread):
-        target = Path(os.path.realpath(path))  # unlike resolve(), this does not raise at links that form a circle
+    root, given = folder.resolve(), len(str(folder))
+    for entry in _entries(str(folder), unread):
+        if not entry.is_symlink():
+            yield entry.path, f"{root}{entry.path[given:]}"
+            continue
+        target = Path(os.path.realpath(entry.path))  # unlike resolve(), this does not raise at links that form a circle
         if not target.is_relative_to(root):
-            yield path, None
+            yield entry.path, None
         elif target.is_file():
-            yield path, target
+            yield entry.path, str(target)
 
 
-def _files(folder: Path, without: Path | None, unread: Callable[[OSError], None] | None) -> Iterator[Path]:
-    """Visible files below a folder, sorted; linked folders are not entered."""
-    for parent, folders, names in os.walk(folder, onerror=unread):
-        if without is not None:
-            folders[:] = [name for name in folders if Path(parent, name) != without]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        visible = [name for name in names if not name.startswith(".")]
-        yield from (Path(parent, name) for name in sorted(visible + links))
+def _entries(folder: str, unread: Callable[[str], None]) -> Iterator["os.DirEntry[str]"]:
+    """Visible files and links below a folder, sorted; linked folders are not entered."""
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as listed:
+                entries = sorted((one for one in listed if not one.name.startswith(".")), key=lambda one: one.name)
+            if any(one.name == LIBRARY for one in entries):
+                entries = [one for one in entries if one.name not in OWN] if place == folder else []
+            files = [one for one in entries if one.is_symlink() or one.is_file()]
+            folders = [one.path for one in entries if one.is_dir(follow_symlinks=False)]
+        except OSError:
+            unread(place)
+            continue
+        yield from files
+        waiting += reversed(folders)
 
 
 def _things(path: Path, options: MediaOptions) -> Iterator[Found | Skipped]:
