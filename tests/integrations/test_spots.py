@@ -82,6 +82,7 @@ def test_of_copies_the_one_that_is_there_is_taken(indexed: Library, samples: Pat
     ("metadata", "text", "part"),
     [
         ({"path": "a.pdf", "kind": "page", "page": 2}, "its text", Page(Path("a.pdf"), 2)),
+        ({"path": "a.pdf", "kind": "page", "page": 2.0}, "", Page(Path("a.pdf"), 2)),  # a store that knows floats only
         ({"path": "a.png", "kind": "image"}, "", Image(Path("a.png"))),
         ({"path": "a.mp4", "kind": "video", "start": 1.0, "end": 2.0}, "", Video(Path("a.mp4"), start=1.0, end=2.0)),
         ({"path": "a.txt", "kind": "text", "start": 0.0}, "words", Text("words")),
@@ -93,7 +94,9 @@ def test_of_copies_the_one_that_is_there_is_taken(indexed: Library, samples: Pat
     ],
 )
 def test_what_a_reranker_reads(metadata: dict[str, object], text: str, part: object) -> None:
-    assert input_of(text, metadata) == Item((part,))
+    read = input_of(text, metadata)
+    assert read == Item((part,))
+    assert type(getattr(read.parts[0], "number", 0)) is int
 
 
 def test_metadata_that_lead_nowhere_are_refused() -> None:

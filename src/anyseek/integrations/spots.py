@@ -58,7 +58,9 @@ class Spot:
             raise InputError(f"metadata of kind {kind!r} are unknown; the kinds are {', '.join(KINDS)}")
         if not isinstance(found.get("path"), (str, Path)):
             raise InputError(f"metadata say no path (they have {', '.join(map(str, found)) or 'nothing'})")
-        return cls(path=Path(found["path"]), kind=kind, **{name: found.get(name) for name in ("page", "start", "end")})
+        page = found.get("page")
+        page = int(page) if isinstance(page, float) and page.is_integer() else page  # some stores know floats only
+        return cls(path=Path(found["path"]), kind=kind, page=page, start=found.get("start"), end=found.get("end"))
 
     @property
     def metadata(self) -> dict[str, Any]:
