@@ -1,6 +1,7 @@
 # make demo    install, then search the bundled samples      make check   format, lint, types, architecture
 # make test    install with the test extra, then run pytest  make bench   benchmarks/ and anyseek bench
 # make tiny    train the bundled family (hours on a CPU; ARGS=--smoke: the same steps in minutes)
+# make browser-test    the web page in a real Chromium, which is installed where that is allowed
 # Another Python: make PYTHON=python3.12 test. Options for pip: PIP_FLAGS="--index-url ...".
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench tiny train-base world-assets samples clean
+.PHONY: help demo test browser-test check format bench tiny train-base world-assets samples clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -18,11 +19,15 @@ help:
 $(VENV)/.stamp-base: pyproject.toml constraints.txt hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit("anyseek needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(PIP) --editable '.[serve]'
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-base
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.stamp-browser: $(VENV)/.stamp-test
+	$(PIP) --editable '.[test,browser]'
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-test
@@ -34,6 +39,12 @@ demo: $(VENV)/.stamp-base
 
 test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest $(ARGS)
+
+browser-test: $(VENV)/.stamp-browser
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
+		|| echo "there is no chromium here and it cannot be installed: the tests of the page will be skipped" >&2
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: $(VENV)/.stamp-dev
 	$(BIN)/ruff format --check .

@@ -37,15 +37,20 @@ export class Box {
 
   /** Ask for what stands in the box; words take the place of a thing that likes were sought of. */
   submit() {
-    const q = this.input.value.trim();
+    const q = this.words();
     this.go({ q, all: false, ...(q ? { like: "" } : {}) });
+  }
+
+  /** What is written in it. */
+  words() {
+    return this.input.value.trim();
   }
 
   /** Search with a picture, and with the words that stand there. */
   async take(file) {
     try {
       const picture = await readPicture(file);
-      this.go({ picture, q: this.input.value.trim(), like: "", all: false });
+      this.go({ picture, like: "", all: false });
     } catch (error) {
       this.complain(error.message);
     }
@@ -92,7 +97,7 @@ export class Box {
       image,
       make("span", { class: "chip-name", text: name, dir: "auto" }),
       iconButton("close", label, () => {
-        this.go({ ...without, q: this.input.value.trim(), all: false });
+        this.go({ ...without, all: false });
         this.focus();
       }),
     );

@@ -35,9 +35,11 @@ const panel = new LibraryPanel(session, (library, problem) => {
   showStart(byId("start"), library, problem, { mayWrite: session.mayWrite, open: () => panel.open() });
 });
 
-/** Ask for something else; a new entry of the history. */
+/** Ask for something else, with the words that stand in the box; a new entry of the history. */
 function go(change) {
-  const next = { ...state, ...change };
+  const words = box.words();
+  const written = words === state.q ? {} : { q: words, ...(words ? { like: "" } : {}) };
+  const next = { ...state, ...written, ...change };
   const isSame = known(next) === asked && !location.hash;
   state = next;
   if (!isSame) keep("pushState", address(state), {});
@@ -241,7 +243,9 @@ listen({
   complain,
 });
 
-await session.begin().catch(complained);
+const begun = session.begin().catch(complained);
+if (!asks(state)) follow();
+await begun;
 panel.refresh();
-follow();
+if (known(state) !== asked) follow(); // unless something was asked meanwhile
 showHit();
