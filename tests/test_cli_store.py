@@ -96,3 +96,11 @@ def test_no_model_is_loaded(place: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_an_address_is_no_folder(place: Path) -> None:
+    """As of object storage, which an address of a local folder stands for."""
+    address = place.as_uri()
+    result = CliRunner().invoke(main, ["library", "info", "--library", address, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["folder"] == address

@@ -19,7 +19,7 @@ __all__ = ["as_stored", "default_library", "index", "library_option", "open_libr
 
 LISTED = 5  # failures named in full before the rest is only counted
 PRECISIONS = ("float32", "float16", "int8", "binary")
-PLACE = "Where the library lies; by default one for this user."
+PLACE = "Where the library lies, a folder or s3://...; by default one for this user."
 
 
 def default_library() -> Path:
@@ -35,12 +35,25 @@ def default_library() -> Path:
 
 def library_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--library`."""
-    kind = click.Path(path_type=Path, file_okay=False)
+    kind = _Place(path_type=Path, file_okay=False)
     return click.option("--library", "place", type=kind, default=None, metavar="DIR", help=PLACE)(function)
 
 
+class _Place(click.Path):
+    """A folder, or an address such as `s3://bucket/name`, which stays as it was written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path, or the text of an address."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 def open_library(
-    choice: ModelChoice, place: Path | None, settings: "LibrarySettings | None" = None, *, create: bool, rerank: bool
+    choice: ModelChoice,
+    place: Path | str | None,
+    settings: "LibrarySettings | None" = None,
+    *,
+    create: bool,
+    rerank: bool,
 ) -> "Library":
     """Open a library with the models that were chosen; what was not chosen is as the library has it.
 
@@ -113,7 +126,9 @@ def _given(name: str) -> bool:
 @model_options
 @json_option
 @debug_option
-def index(folders: tuple[Path, ...], choice: ModelChoice, place: Path | None, as_json: bool, **asked: Any) -> None:
+def index(
+    folders: tuple[Path, ...], choice: ModelChoice, place: Path | str | None, as_json: bool, **asked: Any
+) -> None:
     """Bring a library up to date with FOLDERS, or with all folders it has: pictures, PDF pages, texts and films.
 
     Files that did not change cost nothing, renamed ones keep their vectors, deleted ones leave. A run that was stopped
@@ -130,7 +145,7 @@ def index(folders: tuple[Path, ...], choice: ModelChoice, place: Path | None, as
             _run(library, list(folders) or None, as_json, **asked)
 
 
-def _settings(place: Path | None, **asked: Any) -> "LibrarySettings | None":
+def _settings(place: Path | str | None, **asked: Any) -> "LibrarySettings | None":
     """Settings of a new library, or those asked for of one that is there; None when nothing is asked for."""
     from anyseek.errors import SourceError
     from anyseek.index import Store
@@ -191,7 +206,7 @@ def _tell(report: "Report", library: "Library", as_json: bool) -> None:
         click.echo(f"left out: {len(report.left_out):,} file(s) of other kinds (--failed lists them)", err=True)
 
 
-def _list_failed(place: Path | None, as_json: bool) -> None:
+def _list_failed(place: Path | str | None, as_json: bool) -> None:
     """Files with a reason."""
     from anyseek.cli.output import print_json, print_table
     from anyseek.index import Store
@@ -203,7 +218,7 @@ def _list_failed(place: Path | None, as_json: bool) -> None:
         print_table(("file", "reason"), [(str(Path(file.root, file.path)), file.reason or "") for file in rows])
 
 
-def _forget(folders: tuple[Path, ...], place: Path | None) -> None:
+def _forget(folders: tuple[Path, ...], place: Path | str | None) -> None:
     """Let folders go; needs no model."""
     from anyseek.index import Store
     from anyseek.search.library import forget

@@ -24,7 +24,7 @@ def library() -> None:
 @library_option
 @json_option
 @debug_option
-def info(place: Path | None, as_json: bool) -> None:
+def info(place: Path | str | None, as_json: bool) -> None:
     """What the library holds, with which model it was made, how large it is, and how it is searched."""
     from anyseek.cli.output import print_json, print_table
 
@@ -58,7 +58,7 @@ def _rows(found: "Info") -> list[tuple[str, str]]:
 @click.option("--force", is_flag=True, help="Put everything in order, due or not.")
 @json_option
 @debug_option
-def optimize(place: Path | None, force: bool, as_json: bool) -> None:
+def optimize(place: Path | str | None, force: bool, as_json: bool) -> None:
     """Free the room of removed files and interrupted runs; bring tables and indexes in order where it is due."""
     from anyseek.cli.output import print_json
 
@@ -81,7 +81,7 @@ def _listed(what: str, names: list[str]) -> str:
 @library_option
 @json_option
 @debug_option
-def tags(place: Path | None, as_json: bool) -> None:
+def tags(place: Path | str | None, as_json: bool) -> None:
     """The tags that files have, and how many files have each."""
     from anyseek.cli.output import print_json, print_table
 
@@ -99,7 +99,7 @@ def tags(place: Path | None, as_json: bool) -> None:
 @click.option("--under", default=None, metavar="PATH", help="Files of this folder below an indexed one, or this file.")
 @click.option("--glob", default=None, help="Files whose path below the indexed folder is like this: 'letters/**.pdf'.")
 @debug_option
-def tag(place: Path | None, add: tuple[str, ...], remove: tuple[str, ...], **chosen: Any) -> None:
+def tag(place: Path | str | None, add: tuple[str, ...], remove: tuple[str, ...], **chosen: Any) -> None:
     """Give tags to files, or take them away: all files, or those that --under and --glob name."""
     from anyseek.index import Filter
 
@@ -112,7 +112,7 @@ def tag(place: Path | None, add: tuple[str, ...], remove: tuple[str, ...], **cho
     click.echo(f"{len(keys):,} files")
 
 
-def _open(place: Path | None) -> "Store":
+def _open(place: Path | str | None) -> "Store":
     """The library."""
     from anyseek.index import Store
 

@@ -56,7 +56,7 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @model_options
 @json_option
 @debug_option
-def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | None, as_json: bool, **asked: Any) -> None:
+def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | str | None, as_json: bool, **asked: Any) -> None:
     """Find things in FOLDER that match QUERY, a picture, or both; or in a library that `anyseek index` made.
 
     With a FOLDER, looks at pictures, the pages of PDFs, videos and text files, in all folders below; nothing is stored.
@@ -73,7 +73,7 @@ def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | None, as_j
     _search_folder(folder, _query(query, **picture), choice, asked["top"], as_json)
 
 
-def _folder_and_query(words: Sequence[str], place: Path | None) -> tuple[Path | None, str | None]:
+def _folder_and_query(words: Sequence[str], place: Path | str | None) -> tuple[Path | None, str | None]:
     """What the arguments are: FOLDER and QUERY, or QUERY alone, for a library."""
     if place is not None:
         if len(words) > 1:
@@ -120,7 +120,7 @@ def _asked(query: str | None, like: str | None, image: tuple[Path, ...], instruc
 
 
 def _search_library(
-    choice: ModelChoice, place: Path | None, query: Item | None, as_json: bool, asked: dict[str, Any]
+    choice: ModelChoice, place: Path | str | None, query: Item | None, as_json: bool, asked: dict[str, Any]
 ) -> None:
     """Ask a library."""
     from anyseek.cli.inputs import read_inputs

@@ -26,8 +26,9 @@ SMALL_FRAGMENTS = 32
 UNINDEXED = 5_000
 """Rows outside an index that are left there, or a fiftieth of all rows if that is more."""
 SHARE = 50
-GROWTH = 4
-"""An index is made anew when the table has become so many times as large, since the number of its lists is fixed."""
+GROWTH = 2
+"""An index is made anew when the table has become so many times as large, so that its lists stay short: with those of a
+third of the rows a search finds less. All the making costs twice the last one."""
 KEEP = timedelta(hours=1)
 """Old versions are kept so long for readers that have begun with them."""
 
