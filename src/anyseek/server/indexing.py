@@ -166,7 +166,7 @@ class Indexing:
         from anyseek.search import IndexOptions
 
         assert self.job is not None
-        options = IndexOptions(retry=self.job.retry, batch_seconds=BATCH_SECONDS)
+        options = IndexOptions(retry=self.job.retry, batch_seconds=BATCH_SECONDS, absent=True)
         with self._turn(first=False):
             roots = dict.fromkeys([*self._library.roots(), *(folder.resolve() for folder in self._folders)])
             try:
