@@ -262,21 +262,29 @@ def test_a_full_disk_is_called_so_and_loses_nothing(
 def test_a_library_that_may_not_be_read_or_is_not_reached_is_not_damaged(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(said: str) -> Callable[..., Any]:
+    def failing(error: Exception) -> Callable[..., Any]:
         def raising(*_: object) -> Any:
-            raise OSError(said)
+            raise error
 
         return raising
 
-    for folder, said, expected in (
-        (store.folder, "LanceError(IO): Permission denied (os error 13)", "may not be read"),
-        ("s3://bucket/library", "Generic S3 error: 403 Forbidden", "is not reached .* look at its address, keys and"),
+    address, refused = "s3://bucket/library", OSError("LanceError(IO): Permission denied (os error 13)")
+    for function, folder, error, expected in (
+        (
+            "_names",
+            address,
+            ValueError("Failed to connect: 403"),
+            "cannot be opened .*403.*; look at its address, its keys",
+        ),
+        ("_names", store.folder, refused, "cannot be opened .*; look at its drive and your right to read it"),
+        ("_about_of", store.folder, refused, "cannot be opened .*; look at its drive and your right to read it"),
     ):
-        monkeypatch.setattr(tables, "_connect", failing(said))
-        with pytest.raises(SourceError, match=expected):
-            Store.open(folder)
-    monkeypatch.setattr(tables, "_connect", failing("bad magic"))
-    with pytest.raises(DecodeError, match="is damaged .*bad magic.*; index it anew"):
+        with monkeypatch.context() as patched:
+            patched.setattr(tables, function, failing(error))
+            with pytest.raises(ConfigError, match=expected):
+                Store.open(folder)
+    monkeypatch.setattr(tables, "_about_of", failing(OSError("bad magic")))
+    with pytest.raises(DecodeError, match=r"is damaged .*bad magic.*; index it anew"):
         Store.open(store.folder)
 
 

@@ -110,7 +110,8 @@ class Store:
         """Open a library.
 
         Raises:
-            SourceError: there is none, or it cannot be reached.
+            SourceError: there is none.
+            ConfigError: nobody can say, since it cannot be reached or may not be read.
             DecodeError: it is damaged, or of a newer format.
         """
         return cls(Tables.open(str(folder), storage or {}))

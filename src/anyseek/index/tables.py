@@ -103,7 +103,8 @@ class Tables:
         """Open them.
 
         Raises:
-            SourceError: there is no library, or it cannot be reached.
+            SourceError: there is no library.
+            ConfigError: nobody can say, since it cannot be reached or may not be read.
             DecodeError: it is damaged, or of a newer format.
         """
         missing = SourceError(f"there is no library at {folder}; make one with: anyseek index")
@@ -112,8 +113,11 @@ class Tables:
         try:
             database = _connect(folder, storage)
             names = _names(database)
-            if ABOUT not in names:
-                raise missing
+        except (RuntimeError, ValueError, OSError) as error:
+            raise _unreached(folder, error) from error
+        if ABOUT not in names:
+            raise missing
+        try:
             about = database.open_table(ABOUT)
             known = _about_of(about)
             _check_format(folder, known.get("format", ""))
@@ -124,7 +128,9 @@ class Tables:
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             if isinstance(error, AnyseekError):
                 raise
-            raise _unopened(folder, error) from error
+            if "Permission denied" in str(error):
+                raise _unreached(folder, error) from error
+            raise DecodeError(f"the library at {folder} is damaged ({_first_line(error)}); index it anew") from error
         return cls(folder, database, print_, things, files, about)
 
     def said(self) -> dict[str, str]:
@@ -264,14 +270,10 @@ def needs_room(folder: str) -> Iterator[None]:
         ) from error
 
 
-def _unopened(folder: str, error: Exception) -> AnyseekError:
-    """What is wrong with a library that could not be opened: how it is reached, or itself."""
-    said = _first_line(error)
-    if "Permission denied" in said:
-        return SourceError(f"the library at {folder} may not be read ({said}); ask for the right to")
-    if is_remote(folder) and not isinstance(error, (ValueError, KeyError)):
-        return SourceError(f"the library at {folder} is not reached ({said}); look at its address, keys and network")
-    return DecodeError(f"the library at {folder} is damaged ({said}); index it anew")
+def _unreached(folder: str, error: Exception) -> ConfigError:
+    """What is said of a library that may be whole, but cannot be looked at; it is not one that is missing."""
+    where = "its address, its keys and the network" if is_remote(folder) else "its drive and your right to read it"
+    return ConfigError(f"the library at {folder} cannot be opened ({_first_line(error)}); look at {where}")
 
 
 def _first_line(error: Exception) -> str:
