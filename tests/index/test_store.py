@@ -271,7 +271,7 @@ def test_a_library_that_may_not_be_read_or_is_not_reached_is_not_damaged(
     address, refused = "s3://bucket/library", OSError("LanceError(IO): Permission denied (os error 13)")
     for function, folder, error, expected in (
         (
-            "_names",
+            "_connect",
             address,
             ValueError("Failed to connect: 403"),
             "cannot be opened .*403.*; look at its address, its keys",
