@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import httpx
 import PIL.Image
 import pytest
 
+from anyseek.engine import Embedder
+from anyseek.errors import ConfigError
 from anyseek.search import Library
-from anyseek.server import Models
+from anyseek.server import Engine, Metrics, Models, ServerOptions
+from anyseek.server.shelf import Shelf
 from tests.search.conftest import clip, pdf
-from tests.server.conftest import Running, Start, png, until, uri
+from tests.server.conftest import AS_SERVED, Running, Start, png, until, uri
 
 
 def fill(root: Path) -> Path:
@@ -123,6 +127,9 @@ def test_a_hit(shelved: Running) -> None:
     cake = search(shelved, "butter", filters=only, all=True)["results"][0]
     assert "butter" in cake["text"]
     assert len(cake["text"]) < 320
+    whole = shelved.client.get(f"/v1/library/things/{cake['id']}").json()["text"]
+    assert "butter" in whole
+    assert len(whole) > 320
     assert cake["reranked"]
     assert 0 <= cake["probability"] == cake["score"] <= 1
     report = search(shelved, "report", filters={"kinds": ["page"]}, all=True)["results"]
@@ -207,6 +214,9 @@ def test_pictures_of_things(shelved: Running) -> None:
     drawn = shelved.client.get(f"/v1/library/things/{page['id']}/page?width=300")
     assert PIL.Image.open(io.BytesIO(drawn.content)).height == 300
     assert shelved.client.get(f"/v1/library/things/{page['id']}/page?width=9999").status_code == 400
+    picture = hit_of(shelved, "noise.png")
+    drawn = shelved.client.get(f"/v1/library/things/{picture['id']}/page?width=64")
+    assert max(PIL.Image.open(io.BytesIO(drawn.content)).size) == 64
     text = hit_of(shelved, "pears.txt")
     assert text["thumbnail"] is None
     for part in ("thumbnail", "page"):
@@ -256,6 +266,9 @@ def test_nothing_is_served_as_a_page_of_its_own(shelved: Running) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "sandbox" in answer.headers["content-security-policy"]
+    answer = content(shelved, "report.pdf")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
 @pytest.mark.parametrize(
@@ -264,6 +277,16 @@ def test_nothing_is_served_as_a_page_of_its_own(shelved: Running) -> None:
 def test_odd_ids(shelved: Running, id: str) -> None:
     for part in ("", "/thumbnail", "/page", "/content"):
         assert shelved.client.get(f"/v1/library/things/{id}{part}").status_code in (400, 404)
+
+
+def test_a_query_has_an_end(shelved: Running) -> None:
+    assert shelved.post("/v1/search", {"query": "a " * 16_384, "rerank": False, "top": 1}).status_code == 200
+    answer = shelved.post("/v1/search", {"query": "a " * 16_384 + "a"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "query_too_long")
+    assert shelved.post("/v1/search", {"query": "a", "like": "b.0"}).status_code == 400
+    assert shelved.post("/v1/search", {"top": 1}).status_code == 400
+    assert shelved.post("/v1/search", {"like": "b.0"}).status_code == 404
+    assert shelved.post("/v1/search", {"query": "a", "unlike": [{"id": "b.0"}]}).status_code == 404
 
 
 def test_paths_do_not_climb(shelved: Running) -> None:
@@ -316,3 +339,23 @@ def test_what_is_not_as_it_was_indexed_is_gone(alone: tuple[Running, Path], tmp_
     (root / "noise.png").unlink()
     os.mkfifo(root / "noise.png")
     assert server.client.get(noise["content"]).status_code == 410, "a pipe does not block"
+
+
+def test_a_library_of_another_model_is_refused(start: Start, models: Models, tmp_path: Path) -> None:
+    place = tmp_path / "library"
+    with Library.open(place, "tiny"):
+        pass
+    with start(library=place) as server:
+        assert server.client.get("/v1/library").status_code == 200
+
+    folder = tmp_path / "other"
+    assert models.embedder is not None
+    assert models.embedder.source is not None
+    shutil.copytree(models.embedder.source, folder)
+    weights = next(folder.glob("*.safetensors"))
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    other = Models(embedder=Embedder.load(folder, **AS_SERVED), reranker=None, names={"embedding": ("small",)})
+    shelf = Shelf(Engine(lambda: other, ServerOptions(), Metrics()), place)
+    with pytest.raises(ConfigError, match="weights"):
+        shelf.open(other)

@@ -9,6 +9,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 import anyseek
@@ -16,7 +19,7 @@ from anyseek.errors import AnyseekError
 from anyseek.server import about, browsing, changing, embeddings, pages, reranking, searching
 from anyseek.server.door import Door, Roles
 from anyseek.server.engine import Engine
-from anyseek.server.faults import Fault, handled
+from anyseek.server.faults import Fault, answer_to, handled
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
 from anyseek.server.service import Service
@@ -50,6 +53,8 @@ class App:
         engine: which the application starts and closes.
         door: which counts who is inside.
         api: the endpoints alone.
+        routes: of all of them.
+        shelf: the library that is served, or none.
         asgi: what a web server calls.
     """
 
@@ -96,10 +101,12 @@ class App:
             self.api.include_router(router)
         for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):
             self.api.add_exception_handler(kind, handled)
+        self.routes = [route for one in routers for route in one.routes if isinstance(route, Route)]
+        self.api.add_exception_handler(405, self._refused)
         self.api.openapi = self._document  # type: ignore[method-assign]
         self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics, sessions)
         self.door.streamed = STREAMED
-        self.door.addresses = frozenset(str(getattr(route, "path", "")) for one in routers for route in one.routes)
+        self.door.addresses = frozenset(route.path for route in self.routes)
         self.asgi: ASGIApp = self.door
         if options.origins:
             self.asgi = CORSMiddleware(
@@ -118,6 +125,13 @@ class App:
         yield
         await asyncio.to_thread(self.shelf.close)
         await asyncio.to_thread(self.engine.close)
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        """The answer to a method that an address does not have: it names all that it has, not those of one endpoint."""
+        answer = answer_to(error)
+        found = [route for route in self.routes if route.matches(request.scope)[0] != Match.NONE]
+        answer.headers["Allow"] = ", ".join(sorted({method for route in found for method in route.methods or ()}))
+        return answer
 
     def drain(self) -> None:
         """Refuse new requests from now on; those inside are finished."""

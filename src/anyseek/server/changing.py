@@ -173,7 +173,11 @@ def _placed(waiting: Path, name: str) -> Path:
         place = waiting.with_name(name if number == 1 else f"{stem} ({number}){dot}{suffix}")
         with suppress(FileExistsError):
             os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            waiting.replace(place)
+            try:
+                waiting.replace(place)
+            except OSError:  # whoever sent it has left
+                place.unlink(missing_ok=True)
+                raise
             return place
     raise Fault(409, f"{TRIES - 1} files are called {name!r} already; choose another name", "name_taken", param="name")
 

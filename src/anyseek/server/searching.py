@@ -32,6 +32,8 @@ __all__ = ["routes"]
 STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 MOST_INT = (1 << 63) - 1
 MOST_BYTES = 1 << 50
+MOST_CHARACTERS = 1 << 15
+"""Of a query with its instruction, about as much as a model reads. It stands in the prompt of each thing read again."""
 
 
 def _day(text: str) -> str:
@@ -209,6 +211,11 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
     examples = [given(one, f"unlike[{row}]") for row, one in enumerate(unlike) if not isinstance(one, Known)]
     known = [one.id for one in unlike if isinstance(one, Known)]
     service.check(request, [*([query] if query else []), *examples])
+    words = " ".join(part.text for part in query.item.parts if isinstance(part, Text)) if query else ""
+    if query and len(words) + len(query.item.instruction or "") > MOST_CHARACTERS:
+        raise Fault(
+            413, f"a query has at most {MOST_CHARACTERS:,} characters; shorten it", "query_too_long", param="query"
+        )
     processor = library.queries.processor
 
     def prepared() -> tuple[Item | None, list[Item | Thing], Filter]:
@@ -221,7 +228,6 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
     options = AskOptions(
         top=body.top, candidates=body.candidates, words=body.words, rerank=body.rerank, cut=not body.all
     )
-    words = " ".join(part.text for part in query.item.parts if isinstance(part, Text)) if query else ""
     return _Search(shelf, item, body.like, words, tuple(avoided), where, options, begun)
 
 
