@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from anyseek.index import Filter
-from anyseek.media import page_thumbnail
+from anyseek.media import page_thumbnail, picture_thumbnail
 from anyseek.server.content import content_of, file_answer
 from anyseek.server.faults import Fault, documented
 from anyseek.server.hits import ID, FileKind, ThingAnswer, found_thing, told_thing
@@ -133,9 +133,9 @@ def _add_things(router: APIRouter, shelf: Shelf) -> None:
 
     @router.get("/v1/library/things/{id}", responses=documented(*KEYED))
     async def retrieve_thing(id: ThingId) -> ThingAnswer:
-        """A thing of the library, by its id."""
+        """A thing of the library, by its id, with the whole of its text."""
         thing, files = await asyncio.to_thread(found_thing, shelf, id)
-        return ThingAnswer(**told_thing(thing, files[0], shelf))
+        return ThingAnswer(**told_thing(thing, files[0], shelf) | {"text": thing.text})
 
     @router.get(
         "/v1/library/things/{id}/thumbnail",
@@ -156,17 +156,20 @@ def _add_things(router: APIRouter, shelf: Shelf) -> None:
         responses=_binary("image/webp") | documented(*KEYED, 410),
     )
     async def page(request: Request, id: ThingId, width: Annotated[int, Query(ge=64, le=2048)] = 1024) -> Response:
-        """The page of a PDF as a picture, its longest side as wide as asked, as WebP."""
+        """The page of a PDF, or a picture of any format, its longest side as wide as asked at most, as WebP."""
         thing, files = await asyncio.to_thread(found_thing, shelf, id)
-        if thing.kind != "page":
-            raise Fault(404, f"{id!r} is no page of a document", "no_page", param="id")
+        if thing.kind not in ("page", "image"):
+            raise Fault(404, f"{id!r} is no page of a document, and no picture", "no_page", param="id")
         media = shelf.library.embedder.processor.options.media
 
         def draw() -> bytes:
             file, handle = content_of(files)
             handle.close()
             inside = replace(media, root=Place(file.root).resolve())
-            return page_thumbnail(Place(file.root, file.path), thing.page or 1, inside, width)
+            place = Place(file.root, file.path)
+            if thing.kind == "image":
+                return picture_thumbnail(place, inside, width)
+            return page_thumbnail(place, thing.page or 1, inside, width)
 
         return _picture(request, await asyncio.get_running_loop().run_in_executor(drawing, draw))
 
