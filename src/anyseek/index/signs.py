@@ -49,10 +49,8 @@ def nearest(
         distances[~counting] = MOST
     if len(signs) <= FIRST:
         return _least(distances, number)
-    chosen = np.flatnonzero(counting)
     some = max(SECOND * number, len(counting) // FIFTIETH)
-    if some < among:
-        chosen = _least(distances, some)
+    chosen = _least(distances, some) if some < among else np.flatnonzero(counting)
     whole = distances[chosen] + _differing(signs[FIRST:, chosen], query[FIRST:])
     return chosen[_least(whole, number)]
 

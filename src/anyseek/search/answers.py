@@ -25,7 +25,7 @@ class AskOptions:
         words: weight of the words beside the vectors, 0 to 1; 0 leaves them out.
         blend: how both become one order: `ranks` (reciprocal rank) or `scores` (weighted).
         rerank: whether the reranker, where there is one, reads the best again.
-        reread: how many of the best it reads.
+        reread: how many of the best it reads; `top` when that is more.
         per_file: at most so many of one file among them.
         group: pages of one document, passages of one text and segments of one film are one answer.
         duplicates: near-identical pictures are one answer.
