@@ -1,0 +1,146 @@
+"""The panel of the library: what it holds, how indexing goes, what failed; files that are added; keys."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anyseek.server import add_key
+from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, drop, serving
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
+expect: Any = sync_api.expect
+expect.set_options(timeout=60_000)
+
+WATCH = """
+() => {
+  window.progress = [];
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      for (const node of change.addedNodes) {
+        for (const bar of node.querySelectorAll?.("progress") ?? []) {
+          window.progress.push(bar.closest(".progress").innerText);
+        }
+      }
+    }
+  }).observe(document.body, { subtree: true, childList: true });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def locked(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a server with keys and an empty library, and a key of each role."""
+    place = tmp_path_factory.mktemp("locked")
+    keys = {role: add_key(place / "keys.json", role, role) for role in ("read", "write")}  # type: ignore[arg-type]
+    with serving(place / "log", "--library", place / "library", "--keys", place / "keys.json") as url:
+        yield url, keys
+
+
+def test_the_panel_tells_what_there_is_and_what_failed(visit: Visit, served: Served) -> None:
+    told = served.ask("/v1/library")
+    page = visit()
+    page.get_by_role("button", name=re.compile("^Library: .* files, 1 failed")).click()
+    panel = page.get_by_role("dialog", name="Library")
+    for kind in ("image", "page", "text", "video"):
+        assert str(told["things"][kind]) in panel.locator(".tiles").inner_text()
+    failed = panel.locator(".failures li")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("pictures/broken.png")
+    expect(failed).to_contain_text("truncated or corrupt")
+    assert str(served.folder) not in failed.inner_text()
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_indexing_shows_its_progress_until_what_is_new_is_found(visit: Visit, served: Served) -> None:
+    (served.folder / "notes" / "new.txt").write_text("Gefunden in Lima: xylograph.", encoding="utf-8")
+    page = visit()
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    page.evaluate(WATCH)
+    page.get_by_role("button", name="Update now").click()
+    expect(page.get_by_role("dialog", name="Library")).to_contain_text("Up to date")
+    assert any(re.search(r"Looking for files|\d+ of \d+ files?", text) for text in page.evaluate("window.progress"))
+    page.keyboard.press("Escape")
+    page.goto("/?q=xylograph&kinds=text&all=1&words=1")
+    expect(page.locator(f"{FINAL} .hit", has_text="new.txt")).to_contain_text("xylograph")
+
+
+def test_a_locked_library_asks_for_a_key_and_an_empty_one_says_how_to_begin(
+    visit: Visit, locked: tuple[str, dict[str, str]], troubles: list[str]
+) -> None:
+    url, keys = locked
+    page = visit(url=url)
+    dialog = page.get_by_role("dialog", name="This library is locked")
+    dialog.get_by_label("Key").fill("wrong")
+    dialog.get_by_role("button", name="Open").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("not known")
+    assert [text for text in troubles if "401" in text]
+    troubles.clear()
+    dialog.get_by_label("Key").fill(keys["write"])
+    dialog.get_by_role("button", name="Open").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("heading", name="This library is empty")).to_be_visible()
+    expect(page.locator("#start")).to_contain_text("anyseek serve ~/Pictures")
+    assert keys["write"] not in str(
+        page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+    )
+
+
+def test_files_are_added_by_dropping_them_and_those_that_cannot_be_read_are_told(
+    visit: Visit, locked: tuple[str, dict[str, str]], troubles: list[str]
+) -> None:
+    url, keys = locked
+    page = visit(url=url)
+    unlock(page, keys["write"])
+    page.get_by_role("button", name="Add files").click()
+    panel = page.get_by_role("dialog", name="Library")
+    expect(panel).to_be_visible()
+    picture = SAMPLES / "pictures" / "p002.jpg"
+    drop(page, "snake.jpg", picture.read_bytes(), over="#library", zone="add")
+    expect(panel.locator(".reasons .well")).to_contain_text("added as snake.jpg")
+    drop(page, "half.jpg", picture.read_bytes()[:2000], over="#library", zone="add")
+    expect(panel.locator(".reasons .wrong")).to_contain_text("truncated or corrupt")
+    assert [text for text in troubles if "400" in text]
+    troubles.clear()
+    page.keyboard.press("Escape")
+    page.get_by_label("What to look for").fill("a snake")
+    page.keyboard.press("Enter")
+    hit = page.locator(f"{FINAL} .hit").first
+    expect(hit).to_contain_text("snake.jpg")
+    expect(hit.locator("img.there")).to_be_visible()  # by the cookie of the session
+    assert hit.locator("img").evaluate("image => image.naturalWidth") > 0
+
+
+def test_who_may_only_read_is_offered_nothing_else(visit: Visit, locked: tuple[str, dict[str, str]]) -> None:
+    url, keys = locked
+    page = visit(url=url)
+    unlock(page, keys["read"])
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    panel = page.get_by_role("dialog", name="Library")
+    expect(panel.get_by_role("heading", name="How it is searched")).to_be_visible()
+    for name in ("Update now", "Choose files"):
+        expect(panel.get_by_role("button", name=name)).to_have_count(0)
+    panel.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("dialog", name="This library is locked")).to_be_visible()
+
+
+def test_no_text_ever_becomes_markup() -> None:
+    """The ways to make markup of text are not used at all."""
+    folder = Path(__file__).parents[2] / "src" / "anyseek" / "server" / "page"
+    ways = re.compile(
+        r"(inner|outer|Adjacent|set)HTML|document\.write|\beval\(|new Function|ContextualFragment|DOMParser"
+    )
+    scripts = list(folder.glob("*.js"))
+    assert len(scripts) > 5
+    assert not [script.name for script in scripts if ways.search(script.read_text(encoding="utf-8"))]
+
+
+def unlock(page: Any, key: str) -> None:
+    """Give a key."""
+    dialog = page.get_by_role("dialog", name="This library is locked")
+    dialog.get_by_label("Key").fill(key)
+    dialog.get_by_role("button", name="Open").click()
+    expect(dialog).to_be_hidden()

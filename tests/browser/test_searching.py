@@ -1,0 +1,217 @@
+"""Words, pictures, examples and filters: what is asked stands in the address, and hits come as they are read."""
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import FINAL, MARKUP, NAMED, SAMPLES, Served, Visit, drop
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
+expect: Any = sync_api.expect
+expect.set_options(timeout=60_000)
+
+FISH = SAMPLES / ".asked" / "fish.png"
+COPY = """
+async (data) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+}
+"""
+
+
+def ask(page: "Page", words: str) -> None:
+    page.get_by_label("What to look for").fill(words)
+    page.keyboard.press("Enter")
+
+
+def first(page: "Page") -> "Locator":
+    """The best hit, when the whole answer is there."""
+    return page.locator(f"{FINAL} .hit").first
+
+
+def names(page: "Page") -> list[str]:
+    expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
+    return page.locator(f"{FINAL} .name").all_inner_texts()
+
+
+def test_words_find_a_picture_and_show_how_it_is_read(visit: Visit) -> None:
+    page = visit()
+    expect(page.get_by_label("What to look for")).to_be_focused()
+    ask(page, "a fish on a yellow background")
+    expect(first(page)).to_contain_text("p004.png")
+    expect(first(page)).to_contain_text("picture")
+    expect(first(page).locator("img")).to_have_js_property("complete", True)
+    assert first(page).locator("img").evaluate("image => image.naturalWidth") > 0
+    meter = first(page).get_by_role("meter", name="Score, read by the reranker")
+    assert 0 < float(meter.get_attribute("aria-valuenow") or 0) <= 1
+    assert "q=a+fish+on+a+yellow+background" in page.url
+    heard = page.evaluate("window.heard")
+    read = [text for text in heard if re.fullmatch(r"Reading the best closely: \d+ of \d+", text)]
+    assert read
+    assert heard.index("Searching") < heard.index(read[0])
+    assert re.fullmatch(r"\d+ results? in .* s", heard[-1])
+    expect(page.locator("#reading")).to_be_hidden()
+
+
+def test_a_dropped_picture_finds_its_like(visit: Visit) -> None:
+    page = visit()
+    drop(page, "fish.png", FISH.read_bytes())
+    expect(first(page)).to_contain_text("p004.png")
+    expect(page.locator("#drop")).to_be_hidden()
+    expect(page.locator("#chips img")).to_be_visible()
+    page.reload()
+    expect(first(page)).to_contain_text("p004.png")
+    page.get_by_role("button", name="Remove the picture").click()
+    expect(page.locator("body")).to_have_attribute("data-view", "start")
+    page.go_back()
+    expect(page.locator("#chips img")).to_be_visible()
+
+
+def test_a_pasted_picture_with_words(visit: Visit) -> None:
+    page = visit("/?q=a+fish", permissions=["clipboard-read", "clipboard-write"])
+    expect(first(page)).to_be_visible()
+    page.evaluate(COPY, base64.b64encode(FISH.read_bytes()).decode())
+    page.get_by_label("What to look for").focus()
+    with page.expect_request("**/v1/search") as sent:
+        page.keyboard.press("ControlOrMeta+V")
+    query = sent.value.post_data_json["query"]
+    assert query["text"] == "a fish"
+    assert query["image"].startswith("data:image/png;base64,")
+    expect(first(page)).to_contain_text("p004.png")
+
+
+def test_what_is_no_picture_is_refused_in_words(visit: Visit, troubles: list[str]) -> None:
+    page = visit()
+    drop(page, "n001.txt", b"words")
+    expect(page.get_by_role("alert").first).to_contain_text("Only a picture can be searched with")
+    drop(page, "broken.png", b"no picture")
+    expect(page.get_by_role("heading", name="This search failed")).to_be_visible()
+    expect(page.get_by_role("alert").first).to_contain_text("not a picture of a known format")
+    assert len(troubles) == 1 and "400" in troubles.pop()
+
+
+def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(visit: Visit) -> None:
+    page = visit("/?q=a+lollipop+that+moves+down&all=1")
+    kinds = page.locator(f"{FINAL} .hit")
+    expect(kinds.first).to_be_visible()
+    page.get_by_role("button", name="Videos").click()
+    expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(f"{FINAL} .hit:not([data-kind=video])")).to_have_count(0)
+    expect(first(page)).to_have_attribute("data-kind", "video")
+    assert "kinds=video" in page.url
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Path").fill("v003")
+    page.keyboard.press("Enter")
+    expect(kinds).to_have_count(1)
+    expect(first(page)).to_contain_text("v003.mp4")
+    page.get_by_role("button", name="Remove the filter: Path v003").click()
+    expect(kinds.nth(1)).to_be_visible()
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "true")
+    expect(kinds.nth(1)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_back_button_goes_to_what_was_asked_before(visit: Visit) -> None:
+    page = visit()
+    ask(page, "a snake")
+    expect(first(page)).to_contain_text("p002.jpg")
+    ask(page, "a fish on a yellow background")
+    expect(first(page)).to_contain_text("p004.png")
+    page.go_back()
+    expect(page.get_by_label("What to look for")).to_have_value("a snake")
+    expect(first(page)).to_contain_text("p002.jpg")
+    page.go_back()
+    expect(page.locator("body")).to_have_attribute("data-view", "start")
+    expect(page.locator(".hit")).to_have_count(0)
+
+
+def test_more_like_it_and_less_like_it(visit: Visit) -> None:
+    page = visit("/?q=a+fish+on+a+yellow+background&all=1")
+    expect(first(page)).to_contain_text("p004.png")
+    page.get_by_role("button", name="Less like p004.png").click()
+    expect(page.locator("#chips")).to_contain_text("Not like p004.png")
+    assert names(page)[0] != "p004.png"
+    page.get_by_role("button", name="Remove the example: Not like p004.png").click()
+    expect(first(page)).to_contain_text("p004.png")
+    page.get_by_role("button", name="More like p004.png").click()
+    expect(page.locator("#chips")).to_contain_text("Like p004.png")
+    expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
+    assert "p004.png" not in names(page)
+    assert "like=" in page.url
+
+
+def test_nothing_relevant_is_an_answer_and_the_nearest_are_shown_on_request(visit: Visit) -> None:
+    page = visit("/?q=a+fish&kinds=text")  # the judge of these tests thinks little of texts
+    expect(page.get_by_role("heading", name="Nothing relevant here")).to_be_visible()
+    expect(page.locator(".hit")).to_have_count(0)
+    page.get_by_role("button", name="Show the nearest").click()
+    expect(first(page)).to_be_visible()
+    expect(page.locator("#message")).to_contain_text("The nearest there is")
+
+
+def test_words_of_files_are_words(visit: Visit) -> None:
+    page = visit("/?q=zyzzyva&kinds=text&all=1&words=1")
+    hit = page.locator(f"{FINAL} .hit", has_text=NAMED)
+    expect(hit).to_contain_text(MARKUP)
+    assert page.locator(".hit b, .hit [src=x]").count() == 0
+    hit.locator(".open").click()
+    expect(page.locator("#viewer .passage")).to_contain_text(f"{MARKUP} zyzzyva")
+
+
+def test_a_server_that_does_not_answer_and_does_again(visit: Visit, troubles: list[str]) -> None:
+    page = visit()
+    page.context.set_offline(True)
+    ask(page, "a snake")
+    expect(page.get_by_role("alert").first).to_contain_text("The server does not answer")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(first(page)).to_contain_text("p002.jpg")
+    assert troubles and all("ERR_INTERNET_DISCONNECTED" in text for text in troubles)
+    troubles.clear()
+
+
+def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
+    page = visit("/?q=a+fish&all=1")
+    expect(page.locator(f"{FINAL} .hit").nth(5)).to_be_visible()
+    page.locator("body").click(position={"x": 5, "y": 400})
+    page.keyboard.press("/")
+    expect(page.get_by_label("What to look for")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".hit .open").nth(0)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".hit .open").nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    columns = page.evaluate(
+        "() => { const all = [...document.querySelectorAll('.hit')];"
+        " return all.filter((one) => one.offsetTop === all[0].offsetTop).length; }"
+    )
+    expect(page.locator(".hit .open").nth(1 + columns)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#viewer")).to_be_visible()
+    shown = page.locator("#viewer-name").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#viewer .at")).to_contain_text(f"{columns + 3} of")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#viewer-name")).to_have_text(shown, use_inner_text=True)
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page.locator(".hit .open").nth(1 + columns)).to_be_focused()
+
+
+def test_nothing_jumps_while_hits_come(visit: Visit, served: Served) -> None:
+    page = visit("/?q=a+snake&all=1")
+    expect(first(page).locator("img.there")).to_be_visible()
+    shift = page.evaluate(
+        "() => new Promise((done) => new PerformanceObserver((list) => done(list.getEntries()"
+        ".reduce((sum, one) => sum + (one.hadRecentInput ? 0 : one.value), 0)))"
+        ".observe({ type: 'layout-shift', buffered: true }) || setTimeout(() => done(0), 500))"
+    )
+    assert shift < 0.05
