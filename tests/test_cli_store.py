@@ -1,6 +1,7 @@
 """`anyseek library`: what is printed where, and exit codes; no model is needed."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,3 +105,10 @@ def test_an_address_is_no_folder(place: Path) -> None:
     result = CliRunner().invoke(main, ["library", "info", "--library", address, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["folder"] == address
+
+
+def test_the_store_is_quiet_unless_it_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for before, after in ((None, "error"), ("debug", "debug")):
+        monkeypatch.setenv("LANCEDB_LOG", before) if before else monkeypatch.delenv("LANCEDB_LOG", raising=False)
+        assert run("tags").exit_code == 0
+        assert os.environ["LANCEDB_LOG"] == after

@@ -1,6 +1,7 @@
 """`anyseek`: the group of commands, and the one table from error class to exit code."""
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -56,6 +57,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; report what it raises."""
+        os.environ.setdefault("LANCEDB_LOG", "error")  # else the store tells users of its own housekeeping
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
