@@ -59,12 +59,17 @@ function keep(how, where, more) {
 /** What is asked, as one string. */
 const known = (one) => JSON.stringify(one);
 
-/** Make the page show its state. */
-function follow(again = false) {
+/** Show what is asked. */
+function present() {
   box.show(state);
   filters.show(state);
   document.body.dataset.view = asks(state) ? "results" : "start";
   document.title = state.q.trim() ? `${state.q.trim()} – anyseek` : "anyseek";
+}
+
+/** Make the page show its state, and search when it has changed. */
+function follow(again = false) {
+  present();
   if (known(state) !== asked || again) run();
 }
 
@@ -244,7 +249,11 @@ listen({
 });
 
 const begun = session.begin().catch(complained);
-if (!asks(state)) follow();
+if (asks(state)) present();
+else {
+  follow();
+  byId("query").focus();
+}
 await begun;
 panel.refresh();
 if (known(state) !== asked) follow(); // unless something was asked meanwhile
