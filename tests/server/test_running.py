@@ -3,6 +3,7 @@
 import copy
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from anyseek.engine.features import CacheOptions
 from anyseek.errors import CapacityError, CheckpointError, ConfigError
 from anyseek.processing import Processor
 from anyseek.server import Bounds, Models, ServerOptions, serve
+from anyseek.server.run import listening
 from tests.server.conftest import WAIT, Running, Start, embedding_alone, picture, png, together, until
 from tests.server.test_door import Asking, held
 
@@ -57,6 +59,13 @@ def test_healthy_but_not_ready_while_it_loads(start: Start, models: Models) -> N
         gate.set()
         until(lambda: live.client.get("/ready").status_code == 200)
         assert live.post(EMBED, {"input": "a"}).status_code == 200
+
+
+def test_no_part_of_an_answer_waits_for_another() -> None:
+    with listening(ServerOptions(port=0)) as opened, socket.create_connection(opened.getsockname()):
+        accepted, _ = opened.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_server() -> None:

@@ -59,6 +59,9 @@ def listening(options: ServerOptions) -> socket.socket:
         found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         opened = socket.create_server(address[:2], family=family, backlog=options.bounds.connections)
+        # Connections inherit it. asyncio sets it itself, but not on sockets that were opened like this one; the second
+        # part of an answer then waits 40 ms for the client to acknowledge the first.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.host} port {options.port}: {error.strerror}") from error
     if options.keys is None and not is_loopback(str(opened.getsockname()[0])):
