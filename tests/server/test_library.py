@@ -147,6 +147,16 @@ def test_more_like_and_unlike(shelved: Running) -> None:
     assert search(shelved, {"image": same}, rerank=False, words=0)["results"][0]["id"] == hit["id"]
 
 
+def test_a_picture_that_cannot_be_decoded_is_named(shelved: Running) -> None:
+    damaged, known = {"image": uri(png(seed=9)[:-40])}, search(shelved, "pears")["results"][0]["id"]
+    for body, place in (
+        ({"query": damaged}, "query"),
+        ({"query": "pears", "unlike": [{"id": known}, "a red apple", damaged]}, "unlike[2]"),
+    ):
+        answer = shelved.post("/v1/search", body)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, place), answer.text
+
+
 def test_filters(shelved: Running) -> None:
     def names(**filters: Any) -> set[str]:
         return {hit["name"] for hit in search(shelved, "x", filters=filters, all=True, rerank=False)["results"]}

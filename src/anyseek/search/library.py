@@ -189,7 +189,7 @@ class Library:
             InputError: the query, or an example, cannot be used.
         """
         item = Item.of(query)
-        vector = self._encoded([item])[0]
+        vector = self._encoded([item], ["query"])[0]
         asked = Asked(item=item, vector=vector, unlike=self._examples(unlike))
         return answer(self.store, asked, where, options, self._readers, tell)
 
@@ -253,17 +253,23 @@ class Library:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _encoded(self, items: list[Item]) -> NDArray[np.float32]:
-        """`(items, width)` of length 1, as queries."""
-        vectors: NDArray[np.float32] = self.queries.encode_query(items, truncate_dim=self.store.fingerprint.width)
+    def _encoded(self, items: list[Item], places: list[str]) -> NDArray[np.float32]:
+        """`(items, width)` of length 1, as queries; what is wrong with one is told with its place."""
+        try:
+            vectors: NDArray[np.float32] = self.queries.encode_query(items, truncate_dim=self.store.fingerprint.width)
+        except InputError as error:
+            place_of = {f"items[{number}]": place for number, place in enumerate(places)}
+            if error.place in place_of:
+                error.at(place_of[error.place])
+            raise
         return normalize(vectors)
 
     def _examples(self, unlike: Sequence[Any]) -> NDArray[np.float32]:
         """`(examples, width)` of length 1."""
         known = [example.id for example in unlike if isinstance(example, (Answer, Thing))]
-        items = [Item.of(example) for example in unlike if not isinstance(example, (Answer, Thing))]
+        given = {f"unlike[{n}]": one for n, one in enumerate(unlike) if not isinstance(one, (Answer, Thing))}
         rows = [self.store.vectors(known)] if known else []
-        rows += [self._encoded(items)] if items else []
+        rows += [self._encoded([Item.of(one) for one in given.values()], list(given))] if given else []
         return np.concatenate(rows) if rows else np.zeros((0, self.store.fingerprint.width), np.float32)
 
 

@@ -208,9 +208,9 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
         raise Fault(400, "give either query or like", "invalid_request", param="query")
     query = None if body.query is None else given(body.query, "query", body.instruction)
     unlike = body.unlike or []
-    examples = [given(one, f"unlike[{row}]") for row, one in enumerate(unlike) if not isinstance(one, Known)]
+    examples = {row: given(one, f"unlike[{row}]") for row, one in enumerate(unlike) if not isinstance(one, Known)}
     known = [one.id for one in unlike if isinstance(one, Known)]
-    service.check(request, [*([query] if query else []), *examples])
+    service.check(request, [*([query] if query else []), *examples.values()])
     words = " ".join(part.text for part in query.item.parts if isinstance(part, Text)) if query else ""
     if query and len(words) + len(query.item.instruction or "") > MOST_CHARACTERS:
         raise Fault(
@@ -220,9 +220,12 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
 
     def prepared() -> tuple[Item | None, list[Item | Thing], Filter]:
         things = _things(shelf, [*known, *([body.like] if body.like else [])])
-        items = [opened(one, processor) for one in examples]
         item = opened(query, processor) if query else None
-        return item, [*items, *(things[id] for id in known)], _filter(body.filters, shelf)
+        avoided = [
+            things[one.id] if isinstance(one, Known) else opened(examples[row], processor)
+            for row, one in enumerate(unlike)
+        ]
+        return item, avoided, _filter(body.filters, shelf)
 
     item, avoided, where = await service.engine.in_thread(prepared)
     options = AskOptions(
