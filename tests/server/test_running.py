@@ -116,6 +116,17 @@ def test_a_shutdown_does_not_wait_for_a_model_to_be_loaded(start: Start, models:
     gate.set()
 
 
+def test_ended_while_it_loads(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "anyseek", "serve", "--port", "0", "--model", "tiny", "--no-keys"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[2]
+        until(lambda: httpx.get(f"{url}/health", trust_env=False).status_code == 200)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+        assert "terminate" not in process.stderr.read()
+
+
 def test_drained_by_a_signal(tmp_path: Path) -> None:
     """The command line: SIGTERM while a request is being computed, which is still answered, and an end with 0."""
     command = [sys.executable, "-m", "anyseek", "serve", "--port", "0", "--model", "tiny", "--no-rerank", "--no-keys"]

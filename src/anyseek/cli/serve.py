@@ -1,6 +1,7 @@
 """`anyseek serve`: the HTTP server, and the keys that open it."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -186,7 +187,8 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
         if opens:
             click.launch(f"{address}/")
 
-    run(served.models, options, announce)
+    if run(served.models, options, announce):
+        os._exit(0)
 
 
 def _of_library(choice: ModelChoice, place: Path | None) -> ModelChoice:

@@ -146,6 +146,11 @@ class Engine:
             pool.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def is_loading(self) -> bool:
+        """Whether the first thread still loads the models."""
+        return self.models is None and self._threads[0].is_alive()
+
+    @property
     def is_well(self) -> bool:
         """Whether the threads run and the device answers."""
         lost = any(lane.failures >= FAILURES for lane in self._lanes)

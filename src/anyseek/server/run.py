@@ -26,13 +26,17 @@ LAST_SECONDS = 5
 """After the time for draining, until what still runs is cut off."""
 
 
-def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable[[str], None]) -> None:
+def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable[[str], None]) -> bool:
     """Serve until a signal tells to end.
 
     Args:
         load: gives the models; called in the thread that will own them.
         options: how the server runs.
         announce: told the address, once it is open.
+
+    Returns:
+        Whether a thread is left behind that still loads the models. A program should then end with `os._exit`: such a
+        thread is in the middle of other libraries' code, and tidying up below it aborts.
 
     Raises:
         ConfigError: an address that cannot be listened on, or no readable keys.
@@ -47,6 +51,7 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
         Server(app, options).run(sockets=[opened])
     if engine.failure is not None:
         raise engine.failure
+    return engine.is_loading
 
 
 def listening(options: ServerOptions) -> socket.socket:
