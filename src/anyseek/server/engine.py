@@ -308,9 +308,9 @@ class Engine:
             if good:
                 rows = [row.row for portion in good for row in portion.rows]
                 hidden = lane.computes[kind].run(rows, shown, self.options.batch_tokens)
+                lane.failures = 0  # before anybody has the answer, who may ask how the server is
                 self._deliver(lane, kind, good, hidden)
                 self._note(kind, good, time.perf_counter() - begun)
-            lane.failures = 0
         except Exception as error:
             if len(taken) > 1:
                 for portion in taken:
