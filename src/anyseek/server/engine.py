@@ -308,9 +308,10 @@ class Engine:
             if good:
                 rows = [row.row for portion in good for row in portion.rows]
                 hidden = lane.computes[kind].run(rows, shown, self.options.batch_tokens)
-                lane.failures = 0  # before anybody has the answer, who may ask how the server is
-                self._deliver(lane, kind, good, hidden)
+                # Before anybody has the answer, who may ask how the server is.
+                lane.failures = 0
                 self._note(kind, good, time.perf_counter() - begun)
+                self._deliver(lane, kind, good, hidden)
         except Exception as error:
             if len(taken) > 1:
                 for portion in taken:
