@@ -17,12 +17,17 @@ from pathlib import Path
 import torch
 
 from anyseek.cli.main import main as anyseek
+from anyseek.cli.output import as_json
 from anyseek.cli.probe import Probe, probe_loss
-from anyseek.engine import Embedder
-from anyseek.evaluation.tasks import SPECS
+from anyseek.engine import Embedder, Reranker
+from anyseek.evaluation.tasks import SPECS, Result, RunOptions, make, run_all
+from anyseek.evaluation.tasks.catalogue import SEED
+from anyseek.evaluation.tasks.files import as_data
 from anyseek.evaluation.tasks.making import build
-from anyseek.evaluation.tasks.plot import load_figure
+from anyseek.evaluation.tasks.plot import draw, load_figure
+from anyseek.evaluation.tasks.report import write
 from anyseek.model import hub
+from anyseek.search import Fusion
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
 from recipes import base, family_table
 from recipes.bundling import bundle, fuse
@@ -94,10 +99,13 @@ def steps(smoke: bool) -> Iterator[Step]:
     s1, s2, s3 = (Path(model_of(name)) for name in ("s1", "s2", "s3"))
     yield Step(name="merge", run=lambda: merge((s1, s2), Path(model_of("s0")), s3, 2 if smoke else 20))
     yield Step(name="fuse", run=lambda: print(fuse(s3, Path(model_of("reranker")), 6 if smoke else 120)))
+    queries = 3 if smoke else EVALUATED
     for name, model in FAMILY.items():
-        reading = ("--reranker", model_of("reranker"), "--plot") if name == "s3" else ("--no-rerank",)
-        count = ("--queries", 3 if smoke else EVALUATED)
-        yield _command("evaluate", "--model", model, *reading, *count, "--write", RESULTS / name)
+        if name == "s3":
+            yield Step(name="evaluate the pair", run=lambda: evaluate(s3, Path(model_of("reranker")), queries))
+        else:
+            out = ("--write", RESULTS / name)
+            yield _command("evaluate", "--model", model, "--no-rerank", "--queries", queries, *out)
 
     table = RESULTS / "family.md"
     yield Step(name="table", run=lambda: family_table.write(RESULTS, FAMILY, table))
@@ -157,6 +165,18 @@ def merge(models: tuple[Path, ...], start: Path, out: Path, rounds: int) -> None
     )
     print(f"weights {found.weights}, loss {found.losses[0]:.4f} to {min(found.losses):.4f}")
     merge_folders(models, out, MergeOptions(method="task", weights=found.weights), start)
+
+
+def evaluate(embedder: Path, reranker: Path, queries: int) -> None:
+    """As `anyseek evaluate`, with the fusion that was fitted for the two, which are not known as a pair yet."""
+    options = RunOptions(fusion=Fusion.beside(reranker), show_progress_bar=True)
+    tasks = make(tuple(SPECS.values()), queries=queries)
+    found = tuple(run_all(tasks, Embedder.load(embedder), Reranker.load(reranker), options))
+    settings = {"queries": queries, "seed": SEED, "top": options.top}
+    result = Result(model=embedder.parent.name, reranker=reranker.name, settings=settings, tasks=found)
+    path = write(result, RESULTS / embedder.parent.name)
+    path.with_suffix(".json").write_text(as_json(as_data(result)) + "\n", encoding="utf-8")
+    draw(result, path.with_suffix(".png"))
 
 
 def _probe() -> Probe:
