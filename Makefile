@@ -38,7 +38,7 @@ demo: $(VENV)/.stamp-base
 	$(BIN)/anyseek demo
 
 test: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
 
 browser-test: $(VENV)/.stamp-browser
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
