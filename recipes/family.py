@@ -1,7 +1,8 @@
 """The whole family of `recipes.tiny` in one command: data, stages, mining, scoring, merging, evaluation.
 
-    python -m recipes.family            into runs/tiny; what was stopped goes on where it was
-    python -m recipes.family --smoke    the same steps with a handful of queries and two steps a stage, in minutes
+    python -m recipes.family            from random weights, into runs/tiny; what was stopped goes on where it was
+    python -m recipes.family --go-on    the bundled pair is the base
+    python -m recipes.family --smoke    likewise, with a handful of queries and two steps a stage, in minutes
     python -m recipes.family --bundle   then take the last embedder and its reranker as the bundled pair
 
 Nearly every step is a command of anyseek, and is printed before it runs; `runs/tiny/done.txt` lists what is done.
@@ -16,16 +17,14 @@ from pathlib import Path
 
 import torch
 
+from anyseek.cli.evaluate import write_result
 from anyseek.cli.main import main as anyseek
-from anyseek.cli.output import as_json
 from anyseek.cli.probe import Probe, probe_loss
 from anyseek.engine import Embedder, Reranker
 from anyseek.evaluation.tasks import SPECS, Result, RunOptions, make, run_all
 from anyseek.evaluation.tasks.catalogue import SEED
-from anyseek.evaluation.tasks.files import as_data
 from anyseek.evaluation.tasks.making import build
-from anyseek.evaluation.tasks.plot import draw, load_figure
-from anyseek.evaluation.tasks.report import write
+from anyseek.evaluation.tasks.plot import load_figure
 from anyseek.model import hub
 from anyseek.search import Fusion
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
@@ -40,6 +39,7 @@ from recipes.tiny import (
     FOUND,
     HARD,
     JUDGE,
+    JUDGED,
     LESSONS,
     MINED,
     RUN,
@@ -61,7 +61,7 @@ EVALUATED = 60
 FRESH = 7
 """Steps that count as done, which the collection depends on."""
 FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
-FAMILY = {"base": BASE} | {name: model_of(name) for name in ("s0", "s1", "s2", "s3")}
+FAMILY = {name: model_of(name) for name in ("base", "s0", "s1", "s2", "s3")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,18 @@ class Step:
     """
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], object]
     made: Path | None = None
 
 
-def steps(smoke: bool) -> Iterator[Step]:
-    """All of it in order; `smoke` leaves the order and shrinks the rest."""
+def steps(smoke: bool, go_on: bool) -> Iterator[Step]:
+    """All of it in order.
+
+    Args:
+        smoke: leave the order and shrink the rest.
+        go_on: from the bundled pair, instead of random weights.
+    """
+    yield from (_copied(kind) for kind in ("embedder", "reranker")) if go_on else _from_nothing()
     brief = ("--set", "training.steps=2", "--set", "training.warmup_steps=1") if smoke else ()
     for name, lesson in LESSONS.items():
         yield _written(name, DATA / name, 8 if smoke else lesson.size)
@@ -111,6 +117,20 @@ def steps(smoke: bool) -> Iterator[Step]:
     yield Step(name="table", run=lambda: family_table.write(RESULTS, FAMILY, table))
 
 
+def _copied(part: str) -> Step:
+    """A part of the bundled pair as the base."""
+    kind: hub.Kind = "embedding" if part == "embedder" else "reranking"
+    out = BASE / part
+    return Step(name=f"base {part}", run=lambda: shutil.copytree(hub.locate("tiny", kind), out, dirs_exist_ok=True))
+
+
+def _from_nothing() -> Iterator[Step]:
+    """The base, from random weights."""
+    run = base.Run(folder=BASE, minutes=150, steps=3600)
+    yield Step(name="base embedder", run=lambda: base.embedder(run))
+    yield Step(name="base reranker", run=lambda: base.reranker(replace(run, minutes=110, steps=4000, size=8)))
+
+
 def _written(task: str, out: Path, size: int, *more: str) -> Step:
     """A dataset of the world."""
     kind = () if task == EVERY_KIND else ("--task", task)
@@ -137,12 +157,10 @@ def _command(*words: object, made: Path | None = None) -> Step:
 
 
 def judge(smoke: bool) -> None:
-    """The reranker goes on from the bundled one, on a collection that it has not seen; stopped, it begins again."""
-    embedder = JUDGE / "embedder"
-    if not embedder.is_dir():
-        shutil.copytree(hub.locate(BASE, "embedding"), embedder)
+    """The base's reranker goes on with the tower of s0, on a new collection and all tasks; stopped, it begins again."""
+    shutil.copytree(model_of("s0"), JUDGE / "embedder", dirs_exist_ok=True)
     run = base.Run(
-        folder=JUDGE, minutes=85, steps=2600, size=8, workers=0, start=hub.locate(BASE, "reranking"), first=FRESH
+        folder=JUDGE, minutes=95, steps=4000, size=8, workers=0, start=BASE / "reranker", first=FRESH, given=JUDGED
     )
     base.reranker(replace(run, steps=FRESH + 2, collection=FEW, looked_at=2) if smoke else run)
 
@@ -174,9 +192,7 @@ def evaluate(embedder: Path, reranker: Path, queries: int) -> None:
     found = tuple(run_all(tasks, Embedder.load(embedder), Reranker.load(reranker), options))
     settings = {"queries": queries, "seed": SEED, "top": options.top}
     result = Result(model=embedder.parent.name, reranker=reranker.name, settings=settings, tasks=found)
-    path = write(result, RESULTS / embedder.parent.name)
-    path.with_suffix(".json").write_text(as_json(as_data(result)) + "\n", encoding="utf-8")
-    draw(result, path.with_suffix(".png"))
+    write_result(result, None, RESULTS / embedder.parent.name, plot=True)
 
 
 def _probe() -> Probe:
@@ -194,13 +210,14 @@ def _probe() -> Probe:
 def main() -> None:
     """Read the command line, and do what is not done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="the same steps, small")
+    parser.add_argument("--go-on", action="store_true", help="the bundled pair is the base")
+    parser.add_argument("--smoke", action="store_true", help="likewise, the same steps, small")
     parser.add_argument("--bundle", action="store_true", help="then take the last models as the bundled pair")
     parser.add_argument("--list", action="store_true", help="say which steps are done, and stop")
     given = parser.parse_args()
     load_figure()  # absent, it is to be known now and not after hours
     done = set(DONE.read_text(encoding="utf-8").splitlines()) if DONE.exists() else set()
-    for step in steps(given.smoke):
+    for step in steps(given.smoke, given.smoke or given.go_on):
         is_done = step.name in done or (step.made is not None and step.made.is_dir())
         if given.list:
             print(f"{'done' if is_done else '    '} {step.name}")

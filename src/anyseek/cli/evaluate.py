@@ -11,7 +11,7 @@ from anyseek.cli.options import ModelChoice, debug_option, json_option, model_op
 if TYPE_CHECKING:
     from anyseek.evaluation.tasks import Result, Spec
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "write_result"]
 
 RECORDED = ("queries", "seed", "top", "dim", "precision")
 
@@ -85,7 +85,7 @@ def evaluate(choice: ModelChoice, wanted: tuple[str, ...], only_list: bool, as_j
     else:
         _print(result, theirs)
     if given["folder"] is not None:
-        _write(result, theirs, given["folder"], given["plot"])
+        write_result(result, theirs, given["folder"], given["plot"])
 
 
 def _list(specs: "tuple[Spec, ...]", as_json: bool) -> None:
@@ -135,8 +135,8 @@ def _print(result: "Result", theirs: "Result | None") -> None:
         print_table(*against_table(result, theirs), title=f"Less {theirs.model}")
 
 
-def _write(result: "Result", theirs: "Result | None", folder: Path, plot: bool) -> None:
-    """Markdown, JSON and maybe a picture."""
+def write_result(result: "Result", theirs: "Result | None", folder: Path, plot: bool) -> None:
+    """Markdown, JSON and maybe a picture, into a folder."""
     from anyseek.cli.output import as_json, note
     from anyseek.evaluation.tasks.files import as_data
     from anyseek.evaluation.tasks.report import write

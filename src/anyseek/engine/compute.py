@@ -24,8 +24,9 @@ from anyseek.engine.graphs import Graphs, record
 from anyseek.engine.prefixes import Node, PrefixCache, shared_beginnings
 from anyseek.errors import CapacityError
 from anyseek.model import Backbone
+from anyseek.processing import Prepared, Processor, grid_of
 
-__all__ = ["Compute", "Row", "Seen", "under_budget"]
+__all__ = ["Compute", "Row", "Seen", "row_of", "under_budget"]
 
 log = logging.getLogger("anyseek")
 
@@ -48,6 +49,19 @@ class Row:
     sample: Sample
     head: int
     visuals: tuple[tuple[bytes, int], ...]
+
+
+def row_of(processor: Processor, prepared: Prepared, identities: Sequence[bytes]) -> Row:
+    """What is computed of a prompt.
+
+    Args:
+        processor: that laid it out.
+        prepared: the prompt.
+        identities: of what it shows, see `Processor.identity`.
+    """
+    grids = [grid_of(visual) for visual in prepared.visuals]
+    tokens = [frames * rows * columns // 4 for frames, rows, columns in grids]  # a token stands for four patches
+    return Row(prepared.sample, processor.head(prepared), tuple(zip(identities, tokens, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from anyseek.batch import Block
 
-__all__ = ["Node", "PrefixCache", "shared_beginnings"]
+__all__ = ["WORTH", "Node", "PrefixCache", "shared_beginnings"]
 
 WORTH = 96
 """Tokens that a node must save: fewer do not pay for one more pass over the layers."""

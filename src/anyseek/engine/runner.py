@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from anyseek.engine.compute import Compute, Row, Seen, under_budget
+from anyseek.engine.compute import Compute, Seen, row_of, under_budget
 from anyseek.engine.features import CacheOptions
 from anyseek.errors import ConfigError, InputError
 from anyseek.model import Backbone
@@ -270,25 +270,14 @@ class Runner:
             else:
                 _note(chunk.window, row, chunk.places[row], copy.copy(failed), options)
         if good:
-            rows = [self._row(chunk.prompts[row], chunk.identities[row]) for row in good]
+            rows = [row_of(self.processor, chunk.prompts[row], chunk.identities[row]) for row in good]
             chunk.window.hidden[good] = chunk.compute.run(rows, seen, options.batch_tokens)
-
-    def _row(self, prompt: Prepared, identities: list[bytes]) -> Row:
-        """What is computed of a prompt."""
-        tokens = [_visual_tokens(visual) for visual in prompt.visuals]
-        return Row(prompt.sample, self.processor.head(prompt), tuple(zip(identities, tokens, strict=True)))
 
 
 def _visuals(chunk: _Chunk) -> Iterator[tuple[bytes, Visual]]:
     """Everything a chunk shows, with its identity."""
     for row, identities in chunk.identities.items():
         yield from zip(identities, chunk.prompts[row].visuals, strict=True)
-
-
-def _visual_tokens(visual: Visual) -> int:
-    """Tokens that stand for a picture, page or video: a quarter of its patches."""
-    frames, rows, columns = grid_of(visual)
-    return frames * rows * columns // 4
 
 
 def _cost(prepared: Prepared) -> int:

@@ -47,6 +47,12 @@ class Filter:
     without_tags: tuple[str, ...] = ()
     hashes: tuple[str, ...] | None = None
 
+    @classmethod
+    def at(cls, path: str | None) -> "Filter":
+        """What lies at or below a path, or fits it where it holds `*` or `?`; everything for None."""
+        is_pattern = path is not None and any(sign in path for sign in "*?")
+        return cls(glob=path) if is_pattern else cls(under=path)
+
     def __post_init__(self) -> None:
         """Raise ConfigError for a kind that there is not, or a range that is empty."""
         unknown = set(self.kinds) - set(KINDS)

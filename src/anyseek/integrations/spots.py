@@ -106,10 +106,7 @@ class Spot:
     def _page(self, side: int, media: MediaOptions) -> Any:
         """The page as a picture."""
         number = self.page or 1
-        info = probe_page(self.path, number, media)
-        scale = side / max(info.width_points, info.height_points)
-        size = (max(1, round(scale * info.width_points)), max(1, round(scale * info.height_points)))
-        return render_page(self.path, number, size, media)
+        return render_page(self.path, number, probe_page(self.path, number, media).within(side), media)
 
     def _frame(self, media: MediaOptions) -> Any:
         """`(height, width, 3)` in the middle of the segment."""

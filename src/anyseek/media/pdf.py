@@ -48,6 +48,11 @@ class PageInfo:
     height_points: float
     pages: int
 
+    def within(self, side: int) -> tuple[int, int]:
+        """Width and height in pixels when the longer of them is `side`."""
+        scale = side / max(self.width_points, self.height_points)
+        return max(1, round(scale * self.width_points)), max(1, round(scale * self.height_points))
+
 
 @atexit.register
 def _close_all() -> None:

@@ -42,10 +42,8 @@ def page_thumbnail(source: Any, number: int, options: MediaOptions, side: int = 
     Raises:
         InputError: as `render_page`.
     """
-    page = probe_page(source, number, options)
-    scale = 2 * side / max(page.width_points, page.height_points)
-    width, height = (max(1, round(scale * points)) for points in (page.width_points, page.height_points))
-    return _encoded(render_page(source, number, (width, height), options), side)
+    size = probe_page(source, number, options).within(2 * side)
+    return _encoded(render_page(source, number, size, options), side)
 
 
 def film_thumbnail(source: Any, seconds: float, options: MediaOptions, side: int = SIDE) -> bytes:

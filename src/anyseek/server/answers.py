@@ -2,14 +2,16 @@
 
 import asyncio
 import base64
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["Raw", "coded", "numbers", "written"]
+__all__ = ["Raw", "coded", "numbers", "unless_known", "written"]
 
 INLINE = 1 << 14
 """Numbers that are written at once; more are left to another thread."""
@@ -40,6 +42,22 @@ async def written(make: Callable[[], Any], size: int) -> Response:
     """
     text = _dumped(make()) if size <= INLINE else await asyncio.to_thread(lambda: _dumped(make()))
     return Response(text, media_type="application/json")
+
+
+def unless_known(request: Request, data: bytes, kind: str, headers: Mapping[str, str]) -> Response:
+    """Bytes with a tag of their content; the tag alone for who has them already.
+
+    Args:
+        request: says what its sender has.
+        data: the bytes.
+        kind: media type.
+        headers: further ones of the answer.
+    """
+    tag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+    told = {**headers, "ETag": tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=told)
+    return Response(data, headers=told, media_type=kind)
 
 
 def _dumped(value: Any) -> bytes:

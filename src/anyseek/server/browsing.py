@@ -13,6 +13,7 @@ from pydantic import Field
 
 from anyseek.index import Filter
 from anyseek.media import page_thumbnail, picture_thumbnail
+from anyseek.server.answers import unless_known
 from anyseek.server.content import content_of, file_answer
 from anyseek.server.faults import Fault, documented
 from anyseek.server.hits import ID, FileKind, ThingAnswer, found_thing, told_thing
@@ -236,9 +237,7 @@ def _listed(shelf: Shelf, state: Any, limit: int, after: str | None, path: str |
     if after is not None:
         folder, _, below = after.partition("/")
         behind = (shelf.roots([folder], "after")[0], below)
-    is_pattern = path is not None and any(sign in path for sign in "*?")
-    where = Filter(glob=path) if is_pattern else Filter(under=path)
-    found = store.listed(where, state=state, after=behind, limit=limit + 1)
+    found = store.listed(Filter.at(path), state=state, after=behind, limit=limit + 1)
     shown = found[:limit]
     kinds = store.kinds({file.hash for file in shown if file.hash})
     last = f"{shelf.name_of(shown[-1].root)}/{shown[-1].path}" if shown else None
@@ -248,11 +247,7 @@ def _listed(shelf: Shelf, state: Any, limit: int, after: str | None, path: str |
 
 def _picture(request: Request, data: bytes) -> Response:
     """A picture that never changes under its address."""
-    etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
-    headers = {"Cache-Control": FOREVER, "ETag": etag}
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type="image/webp")
+    return unless_known(request, data, "image/webp", {"Cache-Control": FOREVER})
 
 
 def _binary(kind: str, *statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from anyseek.search import IndexOptions
 from anyseek.server.browsing import KEYED, FileAnswer, JobAnswer, file_id, told_file, told_job
 from anyseek.server.door import LEFT
 from anyseek.server.faults import Fault, documented
+from anyseek.server.indexing import BATCH_SECONDS
 from anyseek.server.parts import Strict
 from anyseek.server.service import Service
 from anyseek.server.shelf import Shelf
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["clean_name", "routes"]
 
-BATCH_SECONDS = 5.0
 NAME_BYTES = 200
 TRIES = 1000
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')

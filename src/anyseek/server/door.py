@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anyseek.server.audit import Audit, Entry
-from anyseek.server.faults import Fault, answer_to
+from anyseek.server.faults import Fault, answer_to, closing
 from anyseek.server.keys import Key, Keys, Role
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
@@ -93,7 +93,7 @@ class Door:
             entry.status = LEFT
         except asyncio.CancelledError:  # a shutdown that waits no longer
             if not entry.status:
-                await answer_to(_closing())(scope, receive, answer)
+                await answer_to(closing())(scope, receive, answer)
         except Exception as error:
             # The framework raises again what it has answered.
             if not entry.status:
@@ -126,7 +126,7 @@ class Door:
         scope[KEY] = key
         entry.key = key.name if key else None
         if self.is_draining:
-            raise _closing()
+            raise closing()
         bounds = self.options.bounds
         if self._active[entry.key] >= bounds.concurrency:
             text = f"more than {bounds.concurrency} requests at a time; wait for answers before you ask again"
@@ -308,11 +308,6 @@ def _is_own(headers: Headers) -> bool:
     """Whether a request comes from a page of this server."""
     host = headers.get("host", "")
     return bool(host) and headers.get("origin") in (f"http://{host}", f"https://{host}")
-
-
-def _closing() -> Fault:
-    """The answer of a server that is about to end."""
-    return Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
 
 
 def _too_large(most: int) -> Fault:

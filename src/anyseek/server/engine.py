@@ -26,7 +26,7 @@ from anyseek.engine.runtime import default_workers
 from anyseek.errors import CapacityError, InputError
 from anyseek.processing import Processor, grid_of
 from anyseek.search import Fusion
-from anyseek.server.faults import Fault
+from anyseek.server.faults import Fault, closing
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
@@ -216,7 +216,7 @@ class Engine:
         except Full:
             raise Fault(503, "the queue is full", "queue_full", retry_after=self.retry_after) from None
         except Closed:
-            raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5) from None
+            raise closing() from None
         return await asyncio.wrap_future(done)
 
     async def in_thread(self, work: Callable[[], Thing]) -> Thing:
@@ -231,7 +231,7 @@ class Engine:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._asking, context.run, work)
         except Closed:
-            raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5) from None
+            raise closing() from None
         finally:
             leaving.leave()
 

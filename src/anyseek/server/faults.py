@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from anyseek import errors
 
-__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "body_of", "documented", "fault_of", "param_of"]
+__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "body_of", "closing", "documented", "fault_of", "param_of"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -158,6 +158,11 @@ def answer_to(error: Exception) -> Response:
 async def handled(_: Request, error: Exception) -> Response:
     """`answer_to` as the framework calls it."""
     return answer_to(error)
+
+
+def closing() -> Fault:
+    """The answer of a server that is about to end."""
+    return Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

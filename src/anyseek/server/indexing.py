@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anyseek.errors import AnyseekError, CapacityError
-from anyseek.server.faults import Fault
+from anyseek.server.faults import Fault, closing
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.queue import Closed
 
 if TYPE_CHECKING:
     from anyseek.search import Library, Progress
 
-__all__ = ["Indexing", "Job"]
+__all__ = ["BATCH_SECONDS", "Indexing", "Job"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -83,7 +83,7 @@ class Indexing:
         """
         with self._changed:
             if self._leaving.has_left:
-                raise Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
+                raise closing()
             if self.job is not None and self.job.state == "running":
                 raise Fault(409, "a job is running; wait for it, or stop it first", "job_running")
             self._stopping.clear()

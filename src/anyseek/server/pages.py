@@ -1,13 +1,13 @@
 """The web page and a browser's session with it. Nothing is loaded from elsewhere, and nothing runs but these files."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 
+from anyseek.server.answers import unless_known
 from anyseek.server.door import key_of
 from anyseek.server.faults import Fault, documented
 from anyseek.server.keys import Role
@@ -64,12 +64,12 @@ def _add_page(router: APIRouter) -> None:
     @router.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         """The page."""
-        return await asyncio.to_thread(_file, FIRST, request.headers.get("if-none-match"))
+        return await asyncio.to_thread(_file, FIRST, request)
 
     @router.get("/page/{name}", include_in_schema=False)
     async def file(request: Request, name: Annotated[str, Path(max_length=100)]) -> Response:
         """A file of the page."""
-        return await asyncio.to_thread(_file, name, request.headers.get("if-none-match"))
+        return await asyncio.to_thread(_file, name, request)
 
 
 def _add_sessions(router: APIRouter, door: "Callable[[], Door]") -> None:
@@ -106,7 +106,7 @@ def _is_secure(request: Request) -> bool:
     return request.headers.get("origin", "").startswith("https://")
 
 
-def _file(name: str, known: str | None) -> Response:
+def _file(name: str, request: Request) -> Response:
     """A file of the page; only names that are in its folder, of kinds that it is made of.
 
     Raises:
@@ -117,9 +117,4 @@ def _file(name: str, known: str | None) -> Response:
     kind = TYPES.get(name.rpartition(".")[2])
     if kind is None or name not in names:
         raise Fault(404, "the page has no such file", "not_found")
-    data = names[name].read_bytes()
-    etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
-    headers = HEADERS | {"ETag": etag}
-    if known == etag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type=kind)
+    return unless_known(request, names[name].read_bytes(), kind, HEADERS)

@@ -4,18 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from anyseek.engine.compute import Row
+from anyseek.engine.compute import Row, row_of
+from anyseek.engine.prefixes import WORTH
 from anyseek.errors import InputError, LimitError
 from anyseek.items import File, Image, Item, Page, Part, Text, Video
 from anyseek.media import open_source
-from anyseek.processing import Prepared, Processor, grid_of
+from anyseek.processing import Prepared, Processor
 from anyseek.processing.layout import Visual, resolve, visual_of
 from anyseek.server.inputs import Given
 
 __all__ = ["Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
-
-WORTH = 96
-"""Tokens that two rows must share for the engine to compute them once, as in `engine.prefixes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +159,8 @@ def planned(processor: Processor, prepared: Prepared, places: Sequence[str], pla
     shown = tuple(
         (processor.identity(visual), visual, where) for visual, where in zip(prepared.visuals, places, strict=True)
     )
-    tokens = tuple((identity, _tokens(visual)) for identity, visual, _ in shown)
-    row = Row(prepared.sample, processor.head(prepared), tokens)
+    row = row_of(processor, prepared, [identity for identity, _, _ in shown])
     return Planned(row, shown, prepared.cut_characters, place, processor)
-
-
-def _tokens(visual: Visual) -> int:
-    """Tokens that stand for a picture, page or video: a quarter of its patches."""
-    frames, rows, columns = grid_of(visual)
-    return frames * rows * columns // 4
 
 
 def _shortened(item: Item, most: int | None, processor: Processor) -> tuple[Item, int]:

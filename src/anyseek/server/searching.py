@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -255,14 +255,12 @@ def _filter(asked: Filters | None, shelf: Shelf) -> Filter:
     """
     if asked is None:
         return Filter()
-    is_pattern = asked.path is not None and any(sign in asked.path for sign in "*?")
     try:
-        return Filter(
+        return replace(
+            Filter.at(asked.path),
             kinds=tuple(asked.kinds or ()),
             pages=(asked.pages[0], asked.pages[1]) if asked.pages else None,
             roots=shelf.roots(asked.folders or [], "filters.folders"),
-            under=None if is_pattern else asked.path,
-            glob=asked.path if is_pattern else None,
             after=_moment(asked.after),
             before=_moment(asked.before),
             min_bytes=asked.min_bytes,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from anyseek.engine.compute import Compute, Row, Seen
+from anyseek.engine.compute import Compute, Row, Seen, row_of
 from anyseek.engine.features import CacheOptions
 from anyseek.errors import ConfigError
 from anyseek.model import Backbone
@@ -38,13 +38,10 @@ def lay_out(processor: Processor, prepared: Prepared) -> Laid:
     Raises:
         InputError: a source turns out corrupt.
     """
-    seen, visuals = {}, []
-    for visual in prepared.visuals:
-        identity, grid = processor.identity(visual), grid_of(visual)
-        if identity not in seen:
-            seen[identity] = Seen(processor.decode(visual), grid)
-        visuals.append((identity, grid[0] * grid[1] * grid[2] // 4))
-    return Laid(Row(prepared.sample, processor.head(prepared), tuple(visuals)), seen)
+    identities = [processor.identity(visual) for visual in prepared.visuals]
+    shown = dict(zip(identities, prepared.visuals, strict=True))
+    seen = {identity: Seen(processor.decode(visual), grid_of(visual)) for identity, visual in shown.items()}
+    return Laid(row_of(processor, prepared, identities), seen)
 
 
 class States:
