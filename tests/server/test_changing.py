@@ -201,6 +201,24 @@ def test_an_indexed_file_is_not_deleted(start: Start, tmp_path: Path) -> None:
     assert (root / "a.txt").exists()
 
 
+def test_a_library_at_an_address_is_searched_and_brought_up_to_date_but_keeps_no_files(
+    start: Start, tmp_path: Path
+) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    (root / "a.txt").write_text("the walrus and the carpenter", encoding="utf-8")
+    with start(library=f"file://{tmp_path / 'library'}", folders=(root,)) as server:
+        until(lambda: job(server)["state"] == "done")
+        hit = search(server, "walrus", all=True)["results"][0]
+        assert (hit["name"], hit["folder"]) == ("a.txt", "mine")
+        assert content(server, "a.txt").content == b"the walrus and the carpenter"
+        answer = send(server, "b.txt", b"hello")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no_uploads")
+        file = server.client.get("/v1/library/files").json()["data"][0]
+        assert server.client.delete(f"/v1/library/files/{file['id']}").status_code == 409
+        assert server.client.post("/v1/library/index").status_code == 202
+
+
 def hold(folder: str, held: Any, over: Any) -> None:
     """Another process that writes."""
     with Store.open(folder).write():

@@ -15,7 +15,7 @@ from anyseek.cli.options import ModelChoice, debug_option, json_option, model_op
 if TYPE_CHECKING:
     from anyseek.search import Library, LibrarySettings, Progress, Report
 
-__all__ = ["as_stored", "default_library", "index", "library_option", "open_library"]
+__all__ = ["PLACE", "as_stored", "default_library", "index", "library_option", "open_library"]
 
 LISTED = 5  # failures named in full before the rest is only counted
 PRECISIONS = ("float32", "float16", "int8", "binary")
@@ -33,10 +33,10 @@ def default_library() -> Path:
     return Path(root) / "anyseek" / "library"
 
 
-def library_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--library`."""
+def library_option(told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds `--library`, explained so."""
     kind = _Place(path_type=Path, file_okay=False)
-    return click.option("--library", "place", type=kind, default=None, metavar="DIR", help=PLACE)(function)
+    return click.option("--library", "place", type=kind, default=None, metavar="DIR", help=told)
 
 
 class _Place(click.Path):
@@ -111,7 +111,7 @@ def _given(name: str) -> bool:
 
 @click.command(short_help="Index folders, to search them at once later.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@library_option
+@library_option(PLACE)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Give all files of the folders a tag; repeatable.")
 @click.option("--retry", is_flag=True, help="Read files again that failed, or were left out, last time.")
 @click.option("--watch", is_flag=True, help="Go on, and take up what changes, until interrupted.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.cli.index import default_library, library_option
+from anyseek.cli.index import PLACE, default_library, library_option
 from anyseek.cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def library() -> None:
 
 
 @library.command()
-@library_option
+@library_option(PLACE)
 @json_option
 @debug_option
 def info(place: Path | str | None, as_json: bool) -> None:
@@ -54,7 +54,7 @@ def _rows(found: "Info") -> list[tuple[str, str]]:
 
 
 @library.command()
-@library_option
+@library_option(PLACE)
 @click.option("--force", is_flag=True, help="Put everything in order, due or not.")
 @json_option
 @debug_option
@@ -78,7 +78,7 @@ def _listed(what: str, names: list[str]) -> str:
 
 
 @library.command()
-@library_option
+@library_option(PLACE)
 @json_option
 @debug_option
 def tags(place: Path | str | None, as_json: bool) -> None:
@@ -93,7 +93,7 @@ def tags(place: Path | str | None, as_json: bool) -> None:
 
 
 @library.command()
-@library_option
+@library_option(PLACE)
 @click.option("--add", multiple=True, metavar="TAG", help="A tag to give; repeatable.")
 @click.option("--remove", multiple=True, metavar="TAG", help="A tag to take away; repeatable.")
 @click.option("--under", default=None, metavar="PATH", help="Files of this folder below an indexed one, or this file.")

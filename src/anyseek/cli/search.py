@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.cli.index import default_library, library_option, open_library
+from anyseek.cli.index import PLACE, default_library, library_option, open_library
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
 from anyseek.errors import InputError
 from anyseek.items import Image, Item, Text
@@ -43,7 +43,7 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--library`, and what only a library knows."""
     for name, given in reversed(OF_LIBRARIES):
         function = click.option(name, **given)(function)
-    return library_option(function)
+    return library_option(PLACE)(function)
 
 
 @click.command(short_help="Find things in a folder, or in a library.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.cli.index import as_stored, default_library
+from anyseek.cli.index import as_stored, default_library, library_option
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
 from anyseek.errors import DependencyError
 
@@ -22,7 +22,7 @@ __all__ = ["serve"]
 INSTALL = "the server needs further packages; install them with: pip install 'anyseek[serve]'"
 ROLES = ("read", "write", "admin")
 FOLDERS = "anyseek.folders"
-PLACE = "Library to serve; with FOLDERS and without this, the one of this user."
+PLACE = "Library to serve, a folder or s3://...; with FOLDERS and without this, the one of this user."
 BOUNDS = {
     "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
     "max_upload_mib": ("upload_bytes", 1 << 20, "Most MiB of a file that is sent to the library."),
@@ -122,7 +122,7 @@ class _WithFolders(click.Group):
     short_help="Serve vectors, relevance and a library over HTTP.",
     subcommand_metavar="[FOLDER]... | COMMAND",
 )
-@click.option("--library", "place", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help=PLACE)
+@library_option(PLACE)
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
@@ -191,7 +191,7 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
         os._exit(0)
 
 
-def _of_library(choice: ModelChoice, place: Path | None) -> ModelChoice:
+def _of_library(choice: ModelChoice, place: Path | str | None) -> ModelChoice:
     """The choice with its gaps filled from a library, where there is one."""
     from anyseek.errors import SourceError
 

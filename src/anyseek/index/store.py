@@ -122,6 +122,11 @@ class Store:
         return self._tables.folder
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it lies on object storage."""
+        return tables.is_remote(self.folder)
+
+    @property
     def fingerprint(self) -> Fingerprint:
         """What its vectors hang on."""
         return self._tables.fingerprint

@@ -65,7 +65,7 @@ class ServerOptions:
         origins: web pages that browsers may let ask, each `scheme://host[:port]`; none by default.
         hosts: further names by which browsers and clients call this server, for one that has no keys.
         aliases: further names of the models in requests, such as one that a client has built in.
-        library: folder of the library that is served; None for none.
+        library: folder or address of the library that is served; None for none.
         folders: what is indexed into it from the start.
         audit: file that gets a line of JSON for every request, without contents; None for none.
         bounds: how much may be asked.
@@ -80,7 +80,7 @@ class ServerOptions:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    library: Path | None = None
+    library: Path | str | None = None
     folders: tuple[Path, ...] = ()
     audit: Path | None = None
     bounds: Bounds = Bounds()

@@ -27,12 +27,12 @@ class Shelf:
     """One library, or none: then everything that is asked of it is a 404 that says how to have one.
 
     Attributes:
-        place: where it lies; None for none.
+        place: where it lies, a folder or an address of object storage; None for none.
         folders: indexed into it from the start.
         model: name of the model that it is made with.
     """
 
-    def __init__(self, engine: "Engine", place: Path | None, folders: tuple[Path, ...] = ()) -> None:
+    def __init__(self, engine: "Engine", place: Path | str | None, folders: tuple[Path, ...] = ()) -> None:
         """Hold the library that lies at `place`, once it is opened, and index folders then."""
         self.place, self.folders = place, folders
         self._engine = engine
@@ -79,7 +79,7 @@ class Shelf:
         self.model = models.names["embedding"][0]
         self._indexing = Indexing(library, self.folders)
         self._library = library
-        for left in self.uploads.glob(".*.part"):
+        for left in Path(self._uploads).glob(".*.part") if self._uploads else ():
             if time.time() - left.stat().st_mtime > DAY:  # of a server that ended while it was coming
                 left.unlink(missing_ok=True)
 
@@ -118,8 +118,22 @@ class Shelf:
 
     @property
     def uploads(self) -> Path:
-        """Folder of what was sent; made with the first of it."""
-        return Path(self.library.store.folder).resolve() / UPLOADS
+        """Folder of what was sent; made with the first of it.
+
+        Raises:
+            Fault: 409 where the library lies on object storage, beside those of `library`.
+        """
+        self._check()
+        if self._uploads is None:
+            text = "this library lies on object storage and keeps no files; put them into a folder that it indexes"
+            raise Fault(409, text, "no_uploads")
+        return Path(self._uploads)
+
+    @property
+    def _uploads(self) -> str | None:
+        """Folder of what was sent, or None where there can be none."""
+        store = self.library.store
+        return None if store.is_remote else str(Path(store.folder).resolve() / UPLOADS)
 
     def name_of(self, root: str) -> str:
         """What a folder is called outside: by its own name, never by its place."""
@@ -143,7 +157,9 @@ class Shelf:
 
     def plain(self, text: str) -> str:
         """A message with the names of folders in place of where they lie."""
-        places = {**self._names, str(self.uploads): UPLOADS, str(self.library.store.folder): "the library"}
+        places = {**self._names, str(self.library.store.folder): "the library"}
+        if self._uploads is not None:
+            places[self._uploads] = UPLOADS
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(place, places[place])
         return text
@@ -158,7 +174,7 @@ class Shelf:
 
     def _learn(self) -> None:
         """Name all folders; those of equal names get a number."""
-        own, names = str(self.uploads), dict[str, str]()
+        own, names = self._uploads, dict[str, str]()
         for root in self.library.store.roots():
             plain = UPLOADS if root == own else Path(root).name or "folder"
             name, number = plain, 2
