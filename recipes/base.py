@@ -38,7 +38,8 @@ from anyseek.model.hub import OWN_FILE
 from anyseek.processing import Processor, Tokenizer
 from anyseek.training import Relevance, StepReport, TrainOptions, contrastive, prototype_loss, train
 from recipes.bundling import bundle, fuse
-from recipes.found import Found, Reader
+from recipes.candidates import Reader
+from recipes.found import Found
 from recipes.judging import ATTENTION, Judging, Part, deepened
 from recipes.streams import SUBJECTS, Contrastive, ContrastiveBatch, Stage, batches
 from recipes.tokenizer import write_tokenizer
@@ -159,6 +160,7 @@ class Run:
         start: model folder to go on from, instead of random weights.
         first: step at which the curriculum then goes on.
         collection: documents of each kind that the reranker learns on; each process reads them once and then judges.
+        given: dataset folders that are judged as well, with how often, where the kinds of `HARD` make a hundred.
         looked_at: batches from which what is known is told.
     """
 
@@ -171,6 +173,7 @@ class Run:
     start: Path | None = None
     first: int = 0
     collection: Mapping[str, int] = field(default_factory=lambda: COLLECTION)
+    given: Mapping[Path, float] = field(default_factory=dict)
     looked_at: int = 100
 
     @property
@@ -251,7 +254,7 @@ def reranker(run: Run) -> None:
     reader = Reader(known, load_processor(first, LoadOptions(), 8192), load_processor(folder, LoadOptions(), 10_240))
     model = deepened(load_backbone(source, dtype=torch.bfloat16, device="cpu"), RERANKER_LAYERS).train()
     model.visual = known.visual
-    found = Found(reader, run.collection, run.seed)
+    found = Found(reader, run.collection, run.seed, run.given)
     judging = Judging(model, reader.reranking.tokenizer.yes_no_ids(), found.vectors)
 
     def learn(part: Part) -> None:
@@ -270,7 +273,7 @@ def reranker(run: Run) -> None:
         data = found.batches(part.lessons, replace(run, steps=steps, size=part.size), part.candidates)
         _run(model, part.learning, data, part.loss, options, folder / f"log-{part.name}.jsonl", judging.watched)
 
-    know, judge = judging.parts()
+    know, judge = judging.parts({folder.name: often for folder, often in run.given.items()})
     some = itertools.islice(found.batches(know.lessons, replace(run, size=know.size), know.candidates), run.looked_at)
     if run.start:
         judging.settle(some)

@@ -4,8 +4,8 @@ From yes and no alone the embedder's weights learn little but how often the answ
 layers what to know, nor the upper ones what to compare.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from anyseek.model import Backbone, ModelConfig, pooled_embedding, yes_no_logit
 from anyseek.training import yes_no
+from recipes.candidates import JudgedBatch
 from recipes.comparing import Known, apart, compose, looks_for, normed, ridge
-from recipes.found import FoundBatch, Lesson
+from recipes.found import Lesson
 
 __all__ = ["ALL", "ATTENTION", "HARD", "Judging", "Part", "deepened"]
 
@@ -64,7 +65,7 @@ class Part:
 
     name: str
     learning: nn.Module
-    loss: Callable[[FoundBatch], Tensor]
+    loss: Callable[[JudgedBatch], Tensor]
     lessons: tuple[Lesson, ...]
     size: int
     candidates: int
@@ -96,11 +97,15 @@ class Judging:
         self._states: list[Tensor] = []
         model.language_model.layers[-2].register_forward_hook(self._note)
 
-    def parts(self) -> tuple[Part, Part]:
+    def parts(self, given: Mapping[str, float]) -> tuple[Part, Part]:
         """First the lower layers learn to hold, where query and document end, what the embedder's vectors say of each.
 
         Once the last layer compares these (`compose`), all learn to tell apart what the embedder cannot.
+
+        Args:
+            given: datasets that are judged beside `HARD`, with how often.
         """
+        hard = tuple(replace(lesson, kinds={**lesson.kinds, **given}) for lesson in HARD)
         text = self.model.language_model
         below = nn.ModuleList([text.embed_tokens, *text.layers[:-1], self.head, self.mark])
         looking = text.layers[-1].self_attn  # it finds the mark from the start, and must not lose it
@@ -109,11 +114,11 @@ class Judging:
         whole = nn.ModuleList([text.embed_tokens, *text.layers[:-1], *learnt, *above, text.norm, self.head])
         return (
             Part("know", below, self.know, ALL, size=40, candidates=1, rate=8e-4, steps=0.3, share=0.3),
-            Part("judge", whole, self.judge, HARD, size=8, candidates=8, rate=1.2e-4, steps=1.0, share=0.7),
+            Part("judge", whole, self.judge, hard, size=8, candidates=8, rate=1.2e-4, steps=1.0, share=0.7),
         )
 
     @torch.no_grad()
-    def settle(self, batches: Iterable[FoundBatch]) -> None:
+    def settle(self, batches: Iterable[JudgedBatch]) -> None:
         """Fit the head to what is known already: one that begins anew would unsettle what is below."""
         states, taught = [], []
         for batch in batches:
@@ -124,7 +129,7 @@ class Judging:
         _agree(self.head.weight)
 
     @torch.no_grad()
-    def compose(self, batches: Iterable[FoundBatch]) -> None:
+    def compose(self, batches: Iterable[JudgedBatch]) -> None:
         """Let the last layer compare what is known; see `recipes.comparing`."""
         known = [self._known(batch) for batch in batches]
         pieces = {name: torch.cat([getattr(each, name) for each in known]) for name in Known.__dataclass_fields__}
@@ -132,12 +137,12 @@ class Judging:
         for weight in self.model.language_model.parameters():
             _agree(weight)
 
-    def know(self, batch: FoundBatch) -> Tensor:
+    def know(self, batch: JudgedBatch) -> Tensor:
         """What the embedder knows, in the prompt of the reranker."""
         self._judged(batch)
         return self._vectors(batch) + self._found(batch, lambda states: self.mark(normed(states)))
 
-    def judge(self, batch: FoundBatch) -> Tensor:
+    def judge(self, batch: JudgedBatch) -> Tensor:
         """The truth, alone and beside the embedder's opinion, not forgetting what is known."""
         looks = partial(looks_for, self.model.language_model.layers[-1])
         logits, known_still, found_still = self._judged(batch), self._vectors(batch), self._found(batch, looks)
@@ -155,7 +160,7 @@ class Judging:
         yes, no = self.model.language_model.embed_tokens.weight[self.yes_no_ids].float()
         return yes - no
 
-    def _known(self, batch: FoundBatch) -> Known:
+    def _known(self, batch: JudgedBatch) -> Known:
         """What the last layer is composed from."""
         self._judged(batch)
         asked, shown = self._taught(batch).chunk(2)
@@ -169,16 +174,16 @@ class Judging:
             shown=shown,
         )
 
-    def _unmarked(self, batch: FoundBatch) -> Tensor:
+    def _unmarked(self, batch: JudgedBatch) -> Tensor:
         """`(tokens,)` false where a query has been read."""
         return torch.ones(len(self._states[1]), dtype=torch.bool).index_fill(0, batch.marks, False)
 
-    def _found(self, batch: FoundBatch, tell: Callable[[Tensor], Tensor]) -> Tensor:
+    def _found(self, batch: JudgedBatch, tell: Callable[[Tensor], Tensor]) -> Tensor:
         """How badly numbers of states `(tokens, hidden)` tell the ends of queries, which the last layer must find."""
         before, own = map(tell, self._states)
         return apart(own[batch.marks], torch.cat([before, own[self._unmarked(batch)]]))
 
-    def _judged(self, batch: FoundBatch) -> Tensor:
+    def _judged(self, batch: JudgedBatch) -> Tensor:
         """`(queries, candidates)` log-odds."""
         self._states = []
         blocks = self.model.remember(batch.queries, backend=ATTENTION, features=batch.query_features)
@@ -194,7 +199,7 @@ class Judging:
         self.watched |= {"judged": loss.item(), "right": (logits.argmax(1) == 0).float().mean().item()}
         return loss
 
-    def _vectors(self, batch: FoundBatch) -> Tensor:
+    def _vectors(self, batch: JudgedBatch) -> Tensor:
         """How far what is known of queries and documents is from the embedder's vectors.
 
         Both are told by their places among the latter: the cross-entropy of two softmaxes over cosines.
@@ -204,7 +209,7 @@ class Judging:
         known = pooled_embedding(self.head(self._states[1][batch.ends]))
         return functional.cross_entropy(known @ taught.T / TEACHER_TEMPERATURE, places)
 
-    def _taught(self, batch: FoundBatch) -> Tensor:
+    def _taught(self, batch: JudgedBatch) -> Tensor:
         """`(2 * documents, TAUGHT)` of length 1: for each document its query's vector, then for each its own."""
         asked = batch.asked_vectors.repeat_interleave(batch.candidates, 0)
         return functional.normalize(torch.cat([asked, batch.shown_vectors]) @ self.basis, dim=-1)

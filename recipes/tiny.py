@@ -1,14 +1,15 @@
 """The bundled family `anyseek-tiny`, trained on the procedural world as the report trains its own (arXiv 2601.04720).
 
-    base ─┬─ s0 ─ mined ── s1 ──┬─ s2 ─┬─ s3, merged
-          │                     │      │
-          └─ reranker ─ scored ─┘  s1 ─┘
+    base ── s0 ─┬─ mined ── s1 ──┬─ s2 ─┬─ s3, merged
+                │                │      │
+                └─ reranker ─ scored  s1 ─┘
 
     python -m recipes.family               all of it, into runs/tiny; what was stopped goes on
     anyseek train recipes.tiny:s1 --set training.steps=100
 
-The base is the pair that the package bundled before; `recipes.base` makes such a pair from random weights. Its reranker
-goes on as it began: as a plain stage of yes or no it forgot what it knew within fifty steps (docs/log.md). Relevance in
+The base is the pair that `recipes.base` makes from random weights. Its reranker goes on as it began, with the tower of
+s0: as a plain stage of yes or no it forgot what it knew within fifty steps (docs/log.md). After s0 the tower rests, so
+that its features of a document are made once: for all steps, and in a search for both models. Relevance in
 the world is exact: positives are not refined (t+ = -1), negatives may look more like the query than the answer does
 (delta- = 0.2), and the contrastive objective masks what is known to answer, not what looks as if it did (margin off).
 """
@@ -24,7 +25,7 @@ __all__ = ["s0", "s1", "s2"]
 
 RUN = Path("runs/tiny")
 DATA, ASKED, MINED, SCORED, DEV, JUDGE = (RUN / name for name in ("data", "asked", "mined", "scored", "dev", "judge"))
-BASE = "tiny"
+BASE = RUN / "base"
 WIDTHS = (128, 64, 32)
 PRECISIONS = ("int8", "binary")
 TEMPERATURE = 0.1
@@ -83,33 +84,51 @@ FOUND = tuple(name for name, lesson in LESSONS.items() if not lesson.own and nam
 """What is looked for among all documents: mined, reranked and distilled."""
 TAUGHT = ("text-to-picture", "composed-to-picture", "text-to-clip", "text-to-page")
 """What the teacher is asked: a pair takes it as long as training takes for three."""
+FEATURE_BYTES = 6 * 10**9
+"""Of what the vision tower made of all pictures, pages and clips of a run."""
 GRADED = tuple(name for name in LESSONS if name.startswith("text-likeness"))
 HARD = 5
 """Negatives that are mined for a query."""
+DRAWN = ("text-to-picture", "text-to-page", "text-to-chart", "text-to-clip", "text-to-text", EVERY_KIND)
+"""What the reranker is asked about its collection in ever new words, see `recipes.found`."""
+JUDGED = {
+    (DATA if lesson.own else MINED) / name: 5 * lesson.weight
+    for name, lesson in LESSONS.items()
+    if name not in (*DRAWN, *GRADED)
+}
+"""Datasets that the reranker learns beside that: half of its batches."""
 
 
 def s0() -> Stage:
     """All tasks, against what happens to be in the batch and against a query's own candidates."""
     sources = [_lesson(name) for name in LESSONS]
-    return _embedder("s0", BASE, sources, TrainOptions(steps=3000, learning_rate=1.5e-4))
+    return _embedder("s0", model_of("base"), sources, TrainOptions(steps=1500, learning_rate=1.5e-4), vision=True)
 
 
 def s1() -> Stage:
     """All tasks again, and other queries with the documents that s0 takes for answers."""
     mined = [_source(name, MINED, LESSONS[name].negatives) for name in FOUND]
     sources = (*mined, *(_lesson(name, share=0.5 if name in FOUND else 1.0) for name in LESSONS))
-    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=1500, learning_rate=1e-4))
+    return _embedder("s1", model_of("s0"), sources, TrainOptions(steps=2000, learning_rate=1e-4), vision=False)
 
 
 def s2() -> Stage:
     """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
     scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in TAUGHT]
     sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
-    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=400, learning_rate=5e-5))
+    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=400, learning_rate=5e-5), vision=False)
 
 
-def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions) -> Stage:
-    """What the stages of the embedder have in common: all weights learn, in every width and precision."""
+def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions, vision: bool) -> Stage:
+    """What the stages of the embedder have in common: all weights learn in every width and precision.
+
+    Args:
+        name: of the stage.
+        model: that it begins with.
+        sources: what it learns from.
+        training: steps and learning rate.
+        vision: whether the vision tower learns too.
+    """
     return Stage(
         kind="embedder",
         model=model,
@@ -120,7 +139,8 @@ def _embedder(name: str, model: str, sources: Sequence[StageSource], training: T
         ),
         training=training,
         lora=None,
-        vision=True,
+        vision=vision,
+        feature_bytes=0 if vision else FEATURE_BYTES,
         attention="matmul",
         piece_tokens=32_768,
         dev=DEV,
@@ -157,4 +177,5 @@ def _source(
 
 def model_of(name: str) -> str:
     """The model that a run leaves."""
-    return str(JUDGE / "reranker" if name == "reranker" else RUN / name / "model")
+    folders = {"base": BASE / "embedder", "reranker": JUDGE / "reranker"}
+    return str(folders.get(name, RUN / name / "model"))

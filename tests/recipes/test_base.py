@@ -12,14 +12,18 @@ import torch
 
 from anyseek import world
 from anyseek.batch import pack
+from anyseek.cli.main import main
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.features import tower_identity
 from anyseek.engine.runtime import LoadOptions, load_processor
-from anyseek.items import Item
+from anyseek.items import Image, Item, Video
 from anyseek.model import load_backbone
 from anyseek.search import Fusion
+from anyseek.training.data import Dataset
 from recipes import base, bundling, judging, streams
-from recipes.found import Found, Reader
+from recipes.candidates import Reader
+from recipes.found import Found
+from recipes.given import Given
 
 FEW = {"portrait": 12, "scene": 24, "page": 20, "chart": 14, "clip": 10, "note": 20}
 
@@ -125,6 +129,23 @@ def test_of_a_querys_documents_the_first_answers_and_the_others_do_not(reader: R
         assert len(set(batch.documents.token_ids[batch.marks].tolist())) == 1
         starts = torch.tensor([0, *batch.documents.lengths[:-1]]).cumsum(0)
         assert torch.equal(batch.marks, starts + reader.mark)
+
+
+@pytest.mark.parametrize(("task", "wrong"), [("picture-questions", 3), ("clip-moments", 3), ("picture-grounding", 3)])
+def test_of_a_datasets_query_the_first_document_answers(reader: Reader, tmp_path: Path, task: str, wrong: int) -> None:
+    """And the others are the query's own wrong ones; pictures are seen on either side."""
+    folder = tmp_path / task
+    assert main(["data", "world", str(folder), "--task", task, "--size", "6"], standalone_mode=False) in (None, 0)
+    data = Dataset.open(folder)
+    batch = Given(reader, [folder]).batch(random.Random(1), task, 2, wrong + 1)
+    assert batch.kind == task and len(batch.asked) == 2 and len(batch.shown) == 2 * batch.candidates
+    for query, shown in zip(batch.asked, zip(*[iter(batch.shown)] * batch.candidates, strict=True), strict=True):
+        example = next(one for one in data.examples() if one.query == query)
+        assert shown[0] in [data.document(key) for key in example.positives]
+        assert all(other in [data.document(key) for key in example.negatives] for other in shown[1:])
+    shows_query = any(isinstance(part, (Image, Video)) for part in batch.asked[0].parts)
+    assert (batch.query_features is not None) is shows_query
+    assert len(batch.documents.visual_index) == (0 if batch.features is None else len(batch.features))
 
 
 def test_a_prompt_in_two_pieces_is_the_whole_prompt(reader: Reader) -> None:
