@@ -160,7 +160,7 @@ class Run:
         start: model folder to go on from, instead of random weights.
         first: step at which the curriculum then goes on.
         collection: documents of each kind that the reranker learns on; each process reads them once and then judges.
-        given: dataset folders that are judged as well, with how often, where the kinds of `HARD` make a hundred.
+        given: dataset folders that are judged as well, with how often, where the kinds of `HARD` make 98.
         looked_at: batches from which what is known is told.
     """
 

@@ -25,6 +25,7 @@ from anyseek.evaluation.tasks import SPECS, Result, RunOptions, make, run_all
 from anyseek.evaluation.tasks.catalogue import SEED
 from anyseek.evaluation.tasks.making import build
 from anyseek.evaluation.tasks.plot import load_figure
+from anyseek.items import Item, Text
 from anyseek.model import hub
 from anyseek.search import Fusion
 from anyseek.training.merging import MergeOptions, PositionOptions, merge_folders, position
@@ -51,6 +52,8 @@ from recipes.tiny import (
 __all__ = ["Step", "merge", "steps"]
 
 DONE, RESULTS = RUN / "done.txt", RUN / "results"
+MODE = "# a run: "
+"""Begins the line that says whether a run is `whole`, goes on from the bundled pair, or is a trial."""
 GUARD = "text-to-picture"
 SHARE = 4
 """For so many queries of a lesson there is one more, that is mined and that the teacher is asked."""
@@ -198,13 +201,44 @@ def evaluate(embedder: Path, reranker: Path, queries: int) -> None:
 def _probe() -> Probe:
     """Queries of every task that has one right answer, on things of training that no stage has seen."""
     tasks = [build(spec, 2, (("train", PROBED),)) for spec in SPECS.values() if spec.measure != "spearman"]
-    pairs = [
-        (replace(query.item, instruction=task.instruction), task.documents[min(query.relevance)])
-        for task in tasks
-        for query in task.queries
-    ]
-    queries, documents = zip(*pairs, strict=True)
-    return Probe(queries=queries, documents=documents, positive=tuple(range(len(pairs))))
+    queries, documents, numbers, positive = [], list[Item](), dict[object, int](), []
+    for task in tasks:
+        for query in task.queries:
+            document = task.documents[min(query.relevance)]
+            # A colour that answers two queries is one document: as two, each would be wrong for the other query.
+            number = numbers.setdefault(_words(document) or id(document), len(documents))
+            documents += [document] if number == len(documents) else []
+            queries.append(replace(query.item, instruction=task.instruction))
+            positive.append(number)
+    return Probe(queries=tuple(queries), documents=tuple(documents), positive=tuple(positive))
+
+
+def _words(item: Item) -> tuple[str, ...]:
+    """All that an item says, where it is text alone."""
+    return tuple(part.text for part in item.parts if isinstance(part, Text)) if item.is_text else ()
+
+
+def _mode(wanted: str | None) -> str:
+    """What the run in this folder is: as it began, or else as wanted; two kinds never mix."""
+    begun = [line.removeprefix(MODE) for line in _done() if line.startswith(MODE)]
+    if not begun:
+        _note(MODE + (wanted or "whole"))
+        return wanted or "whole"
+    if wanted not in (None, begun[0]):
+        raise SystemExit(f"{RUN} holds a run that began as {begun[0]!r}; move it away, or go on without --{wanted}")
+    return begun[0]
+
+
+def _done() -> list[str]:
+    """Lines of what is done."""
+    return DONE.read_text(encoding="utf-8").splitlines() if DONE.exists() else []
+
+
+def _note(line: str) -> None:
+    """Add a line to them."""
+    DONE.parent.mkdir(parents=True, exist_ok=True)
+    with DONE.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 def main() -> None:
@@ -216,16 +250,17 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="say which steps are done, and stop")
     given = parser.parse_args()
     load_figure()  # absent, it is to be known now and not after hours
-    done = set(DONE.read_text(encoding="utf-8").splitlines()) if DONE.exists() else set()
-    for step in steps(given.smoke, given.smoke or given.go_on):
+    mode = _mode("smoke" if given.smoke else "go-on" if given.go_on else None)
+    if given.bundle and mode == "smoke":
+        parser.error(f"{RUN} holds a run that is no more than a trial; nothing of it is worth bundling")
+    done = set(_done())
+    for step in steps(smoke=mode == "smoke", go_on=mode != "whole"):
         is_done = step.name in done or (step.made is not None and step.made.is_dir())
         if given.list:
             print(f"{'done' if is_done else '    '} {step.name}")
         elif not is_done:
             step.run()
-            DONE.parent.mkdir(parents=True, exist_ok=True)
-            with DONE.open("a", encoding="utf-8") as file:
-                file.write(step.name + "\n")
+            _note(step.name)
     if given.bundle and not given.list:
         bundle(Path(model_of("s3")), Path(model_of("reranker")))
 

@@ -18,10 +18,14 @@ class Given:
 
         Args:
             reader: of everything.
-            folders: of datasets whose queries have negatives; a batch's kind is a folder's name.
+            folders: of datasets; what has no answer or no negative is left out. A batch's kind is a folder's name.
         """
         self.reader = reader
         self.datasets = {folder.name: Dataset.open(folder) for folder in folders}
+        self.rows = {
+            name: [row for row, judged in enumerate(data.judged()) if judged["positives"] and judged["negatives"]]
+            for name, data in self.datasets.items()
+        }
 
     def batch(self, rng: random.Random, name: str, queries: int, candidates: int) -> JudgedBatch:
         """Queries of a dataset, each with as many documents.
@@ -33,7 +37,8 @@ class Given:
             candidates: documents of a query, at most: fewer where one of the queries has fewer.
         """
         data = self.datasets[name]
-        examples = [data.example(row) for row in rng.sample(range(len(data)), min(queries, len(data)))]
+        rows = self.rows[name]
+        examples = [data.example(row) for row in rng.sample(rows, min(queries, len(rows)))]
         wrong = min(candidates - 1, *(len(example.negatives) for example in examples))
         shown = [data.document(key) for example in examples for key in _documents(example, wrong, rng)]
         asked = [example.query for example in examples]

@@ -1,10 +1,10 @@
-"""The report's stages (arXiv 2601.04720) for a model of two billion weights; `qwen3_vl_8b` has the larger one.
+"""The report's stages (arXiv 2601.04720); `qwen3_vl_2b` and `qwen3_vl_8b` have them for the models of these sizes.
 
     base ─ s0 ─┬─ s1 ─┬─ s2 ─┐
                │      └──────┴─ s3, merged
                └─ reranker ─ teacher of s2
 
-anyseek train recipes.qwen3_vl:s0 --dry-run
+anyseek train recipes.qwen3_vl_2b:s0 --dry-run
 
 The report's are the adapters (rank 32, alpha 32, six projections), the objectives with the mask's margin of 0.1 and the
 terms of each stage, the stages themselves, and that vectors are trained in many widths, as int8 and as binary. It gives
@@ -56,7 +56,7 @@ class Merged:
         return f"anyseek merge {models} --method positioning --base {self.base} --probe {self.probe} --out {self.out}"
 
 
-def s0(size: Size = "2b", data: Path = DATA / "s0", runs: Path = RUNS) -> Stage:
+def s0(size: Size, data: Path = DATA / "s0", runs: Path = RUNS) -> Stage:
     """Contrastive pre-training on synthetic data, with query-query and document-document terms.
 
     Args:
@@ -72,8 +72,10 @@ def s0(size: Size = "2b", data: Path = DATA / "s0", runs: Path = RUNS) -> Stage:
     return _embedder(size, "s0", BASES[size], runs, sources, TrainOptions(steps=5000, learning_rate=RATE[size]))
 
 
-def s1(size: Size = "2b", data: Path = DATA / "s1", runs: Path = RUNS) -> Stage:
+def s1(size: Size, data: Path = DATA / "s1", runs: Path = RUNS) -> Stage:
     """Many tasks, mined with s0: each dataset has its own objective, by its task.
+
+    That of retrieval is the report's for its second stage, without query-query and document-document terms.
 
     Args:
         size: of the model.
@@ -89,10 +91,10 @@ def s1(size: Size = "2b", data: Path = DATA / "s1", runs: Path = RUNS) -> Stage:
         _source(data / "sts", weight=1, queries=128, negatives=0, objective="cosent"),
     )
     training = TrainOptions(steps=5000, learning_rate=RATE[size] / 2)
-    return _embedder(size, "s1", str(_model(runs, size, "s0")), runs, sources, training)
+    return _embedder(size, "s1", str(_model(runs, size, "s0")), runs, sources, training, symmetric=False)
 
 
-def reranker(size: Size = "2b", data: Path = DATA / "s1", runs: Path = RUNS) -> Stage:
+def reranker(size: Size, data: Path = DATA / "s1", runs: Path = RUNS) -> Stage:
     """Yes or no on the retrieval part of the data of s1.
 
     Args:
@@ -115,10 +117,8 @@ def reranker(size: Size = "2b", data: Path = DATA / "s1", runs: Path = RUNS) -> 
     )
 
 
-def s2(size: Size = "2b", data: Path = DATA / "s2", runs: Path = RUNS) -> Stage:
-    """s1 distilled from the reranker, whose log-odds stand in the datasets, beside plain retrieval.
-
-    Without query-query and document-document terms.
+def s2(size: Size, data: Path = DATA / "s2", runs: Path = RUNS) -> Stage:
+    """s1 distilled from the reranker, whose log-odds stand in the datasets, beside the retrieval of s1.
 
     Args:
         size: of the model.
@@ -133,7 +133,7 @@ def s2(size: Size = "2b", data: Path = DATA / "s2", runs: Path = RUNS) -> Stage:
     return _embedder(size, "s2", str(_model(runs, size, "s1")), runs, sources, training, symmetric=False)
 
 
-def s3(size: Size = "2b", data: Path = DATA / "s3", runs: Path = RUNS) -> Merged:
+def s3(size: Size, data: Path = DATA / "s3", runs: Path = RUNS) -> Merged:
     """What s1 and s2 become, with weights found on a small probe set.
 
     Args:

@@ -82,7 +82,14 @@ LESSONS = {
 
 FOUND = tuple(name for name, lesson in LESSONS.items() if not lesson.own and name != EVERY_KIND)
 """What is looked for among all documents: mined, reranked and distilled."""
-TAUGHT = ("text-to-picture", "composed-to-picture", "text-to-clip", "text-to-page")
+TAUGHT = (
+    "text-to-picture",
+    "picture-to-text",
+    "composed-to-picture",
+    "text-to-clip",
+    "clip-to-text",
+    "text-to-page",
+)
 """What the teacher is asked: a pair takes it as long as training takes for three."""
 FEATURE_BYTES = 6 * 10**9
 """Of what the vision tower made of all pictures, pages and clips of a run."""

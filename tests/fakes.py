@@ -38,6 +38,7 @@ class FakeEmbedder:
     """The calls that search and the command line make."""
 
     def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
         self.calls: list[tuple[list[Item], dict[str, Any]]] = []
 
     def encode(self, inputs: list[Any], **options: Any) -> Any:

@@ -53,6 +53,10 @@ def test_the_whole_family_in_small(
     assert "fusion" in json.loads((Path(tiny.model_of("reranker")) / "anyseek.json").read_text())
     family.main()
     assert "anyseek" not in capsys.readouterr().out
+    for wrong in ("--go-on", "--bundle"):
+        monkeypatch.setattr("sys.argv", ["family", wrong])
+        with pytest.raises(SystemExit):
+            family.main()
 
 
 def test_tables_say_what_results_say(tmp_path: Path) -> None:

@@ -268,12 +268,14 @@ def test_a_model_that_is_not_here() -> None:
 
 def test_the_command_tells_before_it_runs() -> None:
     ran = CliRunner().invoke(
-        main, ["train", "recipes.qwen3_vl:s1", "--dry-run", "--json", "--shape", "2b", "--tflops", "400"]
+        main, ["train", "recipes.qwen3_vl_2b:s1", "--dry-run", "--json", "--shape", "2b", "--tflops", "400"]
     )
     assert ran.exit_code == 0, ran.output
     told = json.loads(ran.stdout)
     assert told["stage"]["lora"]["rank"] == 32
     needs = told["needs"]
     assert needs["seconds"] == pytest.approx(sum(needs["work"].values()) / 400e12)
-    text = CliRunner().invoke(main, ["train", "recipes.qwen3_vl:s1", "--dry-run", "--shape", "2b", "--tflops", "400"])
+    text = CliRunner().invoke(
+        main, ["train", "recipes.qwen3_vl_2b:s1", "--dry-run", "--shape", "2b", "--tflops", "400"]
+    )
     assert "kind=embedder" in text.output and "activations" in text.output and "TFLOP" in text.output

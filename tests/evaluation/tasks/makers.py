@@ -38,6 +38,7 @@ class Planned:
 
     def __init__(self, vectors: np.ndarray) -> None:
         self.vectors = vectors
+        self.steps: dict[str, float] = {}
         self.calls: list[list[Item]] = []
 
     def encode(self, items: Sequence[Item], **options: Any) -> np.ndarray:

@@ -148,6 +148,18 @@ def test_widths_and_precisions_are_those_of_the_vectors() -> None:
         run(task, Misleading(vectors), options=RunOptions(dim=65))
 
 
+def test_int8_takes_the_step_that_the_model_has_learnt() -> None:
+    """So large a step makes every number a zero, and then the first document is the best of all queries."""
+    embedder = Planned(orthogonal())
+    task = small_task()
+    assert run(task, embedder, options=RunOptions(precision="int8")).score("embedder") == 1.0
+    embedder.steps = {"int8": 1e6}
+    done = run(task, embedder, options=RunOptions(precision="int8"))
+    assert {ranking.documents[0] for ranking in done.rankings["embedder"]} == {0}
+    scores = {key: task.measure.total(rows) for key, rows in done.grid.items() if key[0] == 64}
+    assert scores[64, "float32"] == 1.0 > scores[64, "int8"]
+
+
 def test_the_reranker_reads_the_best_and_the_rest_follows() -> None:
     task, reranker = small_task(queries=1), Listed(range(19, -1, -1))
     done = run(task, Planned(orthogonal()), reranker, RunOptions(top=4))

@@ -135,13 +135,13 @@ def run(
         np.asarray(embedder.encode(items, normalize_embeddings=False, show_progress_bar=options.show_progress_bar))
         for items in (asked, list(task.documents))
     )
-    by_vector = _by_cosine(task, _cosines(pair, options.dim, options.precision))
+    by_vector = _by_cosine(task, _cosines(pair, options.dim, options.precision, embedder.steps))
     orders = {EMBEDDER: by_vector}
     if reranker is not None:
         orders |= _reread(task, by_vector, reranker, options)
     widths = options.widths or _halves(pair[0].shape[1])
     grid: dict[tuple[int, str], Rows] = {
-        (width, precision): _rows(task, _by_cosine(task, _cosines(pair, width, precision)))
+        (width, precision): _rows(task, _by_cosine(task, _cosines(pair, width, precision, embedder.steps)))
         for width in widths
         for precision in options.precisions
     }
@@ -166,10 +166,15 @@ def _halves(dim: int) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def _cosines(pair: Sequence[NDArray[Any]], width: int | None, precision: Precision) -> NDArray[Any]:
-    """`(queries, documents)` of whole vectors, cut and stored as asked."""
+def _cosines(
+    pair: Sequence[NDArray[Any]], width: int | None, precision: Precision, steps: Mapping[str, float]
+) -> NDArray[Any]:
+    """`(queries, documents)` of whole vectors, cut and stored as asked, in learned steps where the model has some."""
     queries, documents = (
-        vectors.finish(whole, truncate_dim=width, normalize_embeddings=True, precision=precision) for whole in pair
+        vectors.finish(
+            whole, truncate_dim=width, normalize_embeddings=True, precision=precision, step=steps.get("int8")
+        )
+        for whole in pair
     )
     return vectors.similarity(queries, documents, precision)
 
