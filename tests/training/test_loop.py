@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from anyseek.errors import TrainingError
+from anyseek.errors import ConfigError, TrainingError
 from anyseek.training import MasterAdamW, StepReport, TrainOptions, train
 
 
@@ -93,3 +93,17 @@ def test_a_spike_is_left_out_and_the_usual_norm_goes_on() -> None:
         again = MasterAdamW(nn.Linear(1, 1, bias=False), learning_rate=1e-2, weight_decay=0.0, clip=1.0, spike=spike)
         again.load_state(optimiser.state(), "a state")
         assert float(again.usual) == pytest.approx(1.0, abs=0.1) or spike is None
+
+
+def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:
+    model, inputs, targets = problem(torch.float32)
+    reports: list[StepReport] = []
+    options = TrainOptions(steps=4, learning_rate=1e-2, warmup_steps=0)
+    train(model, itertools.count, lambda _: (model(inputs) - targets).square().mean(), options, reports.append)
+    assert reports[0].learning_rate == pytest.approx(1e-2) and len(reports) == 4
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"warmup_steps": -1}, {"max_seconds": 0.0}])
+def test_a_run_that_would_end_before_it_begins_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        TrainOptions(**{"steps": 1, "learning_rate": 1e-3, **wrong})  # type: ignore[arg-type]

@@ -184,3 +184,17 @@ def test_yes_no_is_the_log_probability_of_the_label() -> None:
         -sum(math.log(p) for p in (1 / (1 + math.exp(-2)), 1 - 1 / (1 + math.exp(1)), 1 - 1 / (1 + math.exp(-0.5)))) / 3
     )
     assert yes_no(logits, labels).item() == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", [contrastive, classification, distillation])
+def test_what_is_known_goes_to_the_device_of_the_vectors(objective: Callable[..., Tensor]) -> None:
+    """On the meta device, where tensors of the CPU cannot be mixed in, as on a GPU."""
+    queries, documents = (vectors(count, 6, 0).detach().to("meta").requires_grad_() for count in (5, 15))
+    known = judged(5, 2, graded=True)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        objective(queries, documents, known, temperature=0.1)
+    moved = known.to("meta")
+    assert {one.device.type for one in (moved.positive, moved.own, moved.answers, moved.scores)} == {"meta"}
+    loss = objective(queries, documents, moved, temperature=0.1)
+    loss.backward()
+    assert loss.is_meta and queries.grad is not None and queries.grad.is_meta

@@ -8,14 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from anyseek.errors import TrainingError
-from anyseek.training import Guard, Keeper, Metrics, StepReport, TrainOptions, train
+from anyseek.errors import ConfigError, TrainingError
+from anyseek.training import Guard, Keeper, MasterAdamW, Metrics, StepReport, TrainOptions, train
 
 STEPS = 40
 
@@ -99,8 +100,66 @@ def test_the_guard_stops_what_gets_worse(tmp_path: Path) -> None:
     values = iter([0.5, 0.6, 0.45])
     guard = Guard(lambda: next(values), tmp_path, every=10)
     report = [StepReport(step=step, loss=1.0, gradient_norm=1.0, learning_rate=1.0, seconds=1.0) for step in range(20)]
-    assert guard(report[3]) is None
-    assert guard(report[9]) == 0.6 and guard.best == 0.6
-    assert Guard(lambda: 0.1, tmp_path, every=10).baseline == 0.5  # a run that goes on
+    assert guard(report[0]) == {"baseline": 0.5} and guard(report[3]) == {}
+    assert guard(report[9]) == {"dev": 0.6} and guard.best == 0.6 and guard.end() == {}
+    again = Guard(lambda: 0.1, tmp_path, every=10)  # a run that goes on
+    assert again.baseline == 0.5 and again.good == 10
     with pytest.raises(TrainingError, match=r"after step 19 .* 0\.4500, below the 0\.5000"):
         guard(report[19])
+
+
+def optimiser() -> MasterAdamW:
+    return MasterAdamW(nn.Linear(2, 2), learning_rate=1.0, weight_decay=0.0, clip=1.0)
+
+
+def test_the_guard_looks_at_the_end_and_names_the_last_good_state(tmp_path: Path) -> None:
+    """Found good after 10 steps and bad after 13: of the states after 8, 10 and 12 steps, that after 10 is named."""
+    keeper = Keeper(folder=tmp_path / "states", most=3)
+    for steps in (8, 10, 12):
+        keeper.keep(optimiser(), steps, 1.0)
+    values = iter([0.5, 0.6, 0.4])
+    guard = Guard(lambda: next(values), tmp_path, every=10, keeper=keeper)
+    for step in range(13):
+        guard(StepReport(step=step, loss=1.0, gradient_norm=1.0, learning_rate=1.0, seconds=1.0))
+    with pytest.raises(TrainingError, match=r"after step 12 .* 0\.4000, below .* good state is .*step-00000010"):
+        guard.end()
+    with pytest.raises(
+        TrainingError, match=r"at the end .*good state is .*step-00000010"
+    ):  # begun again, with nothing left to do
+        Guard(lambda: float("nan"), tmp_path, every=10, keeper=keeper).end()
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
+    keeper = partial(Keeper, folder=tmp_path)
+    settings = {"training.steps": 100, "sources.0.folder": "a", "objective.widths": (64,)}
+    keeper(settings=settings).keep(optimiser(), 7, 12.5)
+    assert keeper(settings=settings).restore(optimiser()) == (7, 12.5)
+    others = {**settings, "training.steps": 200, "lora.rank": 4}
+    with pytest.raises(ConfigError, match="training.steps was 100 and is 200; lora.rank was not there and is 4.*'out'"):
+        keeper(settings=others).restore(optimiser())
+
+
+def test_a_state_of_an_older_anyseek_is_taken(tmp_path: Path) -> None:
+    Keeper(folder=tmp_path).keep(optimiser(), 7, 12.5)
+    (tmp_path / "step-00000007" / "state.json").write_text('{"step": 7, "parts": 1}')
+    assert Keeper(folder=tmp_path, settings={"training.steps": 9}).restore(optimiser()) == (7, 0.0)
+
+
+def test_the_clock_goes_on(tmp_path: Path) -> None:
+    """Of 100 seconds 99.9 were used before: the run ends within the rest."""
+    net = model()
+    state = MasterAdamW(net, learning_rate=1e-2, weight_decay=0.05, clip=1.0)
+    keeper = Keeper(folder=tmp_path)
+    keeper.keep(state, 3, 99.9)
+    reports: list[StepReport] = []
+
+    def after(report: StepReport) -> None:
+        reports.append(report)
+        time.sleep(0.2)
+
+    options = TrainOptions(steps=1000, learning_rate=1e-2, max_seconds=100)
+    train(net, batches, lambda batch: net(batch).float().square().mean(), options, after, keeper)
+    assert len(reports) <= 1 and all(report.step == 3 and report.seconds > 99.9 for report in reports)
+    keeper.keep(state, 3, 101.0)
+    train(net, batches, lambda batch: net(batch).float().square().mean(), options, after, keeper)
+    assert len(reports) <= 1

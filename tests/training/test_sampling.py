@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from anyseek.engine import Embedder, Reranker
-from anyseek.errors import ConfigError
+from anyseek.errors import ConfigError, TrainingError
 from anyseek.items import Item
+from anyseek.training import distillation
 from anyseek.training.data import About, Dataset, DatasetWriter
 from anyseek.training.sampling import Mixture, Share, Source
 
@@ -119,6 +120,80 @@ def test_a_bad_row_is_left_out_and_told(
         batch = next(mixture(tmp_path / "bad", embedder).batches())
     assert batch.queries == 3 and len(batch.owner) == 3
     assert "bad: an example is left out" in caplog.text and "gone.png" in caplog.text
+
+
+def write(folder: Path, task: str, rows: list[tuple[list[str], list[str], dict[str, float]]]) -> Dataset:
+    """A query for each row, of positives, negatives and scores among the words."""
+    with DatasetWriter(folder, About(name=folder.name, task=task)) as writer:
+        for word in WORDS:
+            writer.document(word, Item.of(word))
+        for number, row in enumerate(rows):
+            writer.query(f"q{number}", Item.of(f"question {number}"))
+            writer.relevance(f"q{number}", *row)
+    return Dataset.open(folder)
+
+
+def test_a_step_whose_rows_cannot_be_read_takes_others(embedder: Embedder, tmp_path: Path) -> None:
+    """A step is a draw, so that a run that goes on has the batches it would have had; nothing readable is an error."""
+    write(tmp_path / "bad", "retrieval", [([word], [], {}) for word in WORDS[:8]])
+    corpus = tmp_path / "bad" / "corpus.jsonl"
+    for word in WORDS[:7]:
+        corpus.write_text(corpus.read_text().replace(f'"text": "{word}"', '"image": "gone.png"'))
+    source = Source(dataset=Dataset.open(tmp_path / "bad"), queries=2)
+    drawn = Mixture([source], embedder.processor, Share(seed=3))
+    batches = list(itertools.islice(drawn.batches(), 9))
+    assert all(batch.queries == 1 for batch in batches)
+    again = list(itertools.islice(drawn.batches(4), 5))
+    assert [one.document_ids.tolist() for one in again] == [one.document_ids.tolist() for one in batches[4:]]
+    corpus.write_text(corpus.read_text().replace('"text": "hat"', '"image": "gone.png"'))
+    source = Source(dataset=Dataset.open(tmp_path / "bad"), queries=2)
+    with pytest.raises(TrainingError, match="step 5: nothing of .* can be read; `anyseek data check"):
+        next(Mixture([source], embedder.processor, Share(seed=3)).batches(5))
+
+
+def test_only_documents_with_a_score_are_distilled(
+    embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One row has all its scores, one lacks that of a negative, one that of its positive; the others have too few."""
+    apple, boat, cat, dog = WORDS[:4]
+    rows: list[tuple[list[str], list[str], dict[str, float]]] = [
+        ([apple], [boat, cat], {apple: 2.0, boat: -1.0, cat: 0.0}),
+        ([apple], [boat, cat], {apple: 2.0, cat: 0.5}),
+        ([apple], [boat, cat], {boat: 1.0, cat: 0.5}),
+        ([apple, dog], [boat], {apple: 1.0, dog: 0.5}),
+        ([apple], [boat, cat], {apple: 2.0}),
+        ([apple], [boat], {}),
+    ]
+    data = write(tmp_path / "scored", "retrieval", rows)
+    with caplog.at_level(logging.WARNING, "anyseek"):
+        drawn = Mixture(
+            [Source(dataset=data, queries=6, negatives=7, draws="scored")], embedder.processor, Share(seed=1)
+        )
+    assert "scored: 2 of 6 rows are left out: a row needs two documents with a score" in caplog.text
+    batch = next(drawn.batches())
+    judged = batch.judged()
+    assert batch.queries == 4 and batch.scores.isfinite().all() and judged.scores is not None
+    assert sorted(judged.own.sum(1).tolist()) == [2, 2, 2, 3]
+    vectors = torch.nn.functional.normalize(torch.randn(13, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    assert distillation(vectors[:4], vectors[4:], judged, temperature=0.1).isfinite()
+    with pytest.raises(ConfigError, match="none of its 6 rows can be used here: .*'negatives' of at least 1"):
+        Mixture([Source(dataset=data, negatives=0, draws="scored")], embedder.processor, Share(seed=1))
+
+
+def test_rows_without_a_positive_teach_a_reranker(
+    embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    apple, boat, cat = WORDS[:3]
+    both = write(tmp_path / "both", "reranking", [([apple], [boat], {}), ([], [boat, cat], {}), ([], [cat], {})])
+    judged = Source(dataset=both, queries=3, negatives=1, draws="judged")
+    pairs = next(Mixture([judged], Reranker.load("tiny").processor, Share(seed=1)).pairs())
+    assert sorted(pairs.labels.tolist()) == [0, 0, 0, 0, 1]
+    with caplog.at_level(logging.WARNING, "anyseek"):
+        batch = next(Mixture([Source(dataset=both, queries=3)], embedder.processor, Share(seed=1)).batches())
+    assert batch.queries == 1 and "both: 2 of 3 rows are left out: a row needs a positive, or scores" in caplog.text
+    none = write(tmp_path / "none", "reranking", [([], [boat], {})])
+    with pytest.raises(ConfigError, match="none: none of its 1 rows can be used here: a row needs a positive"):
+        Mixture([Source(dataset=none)], embedder.processor, Share(seed=1))
 
 
 def test_pairs_for_a_reranker(folders: list[Path]) -> None:

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from anyseek.engine import Embedder, Reranker
 from anyseek.errors import ConfigError, TrainingError
 from anyseek.model import Backbone, LoraOptions
-from anyseek.training import TrainOptions
+from anyseek.training import TrainOptions, looking
 from anyseek.training import stage as stages
-from anyseek.training.data import WorldOptions, write_world
+from anyseek.training.data import Dataset, WorldOptions, write_world
 from anyseek.training.recipes import changed
-from anyseek.training.sampling import Batch, Mixture
-from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, _states, run_stage
+from anyseek.training.sampling import Batch, Mixture, Share, Source
+from anyseek.training.stage import ObjectiveOptions, Stage, StageSource, _Embedding, _states, run_stage
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +110,8 @@ def test_a_stopped_run_goes_on_to_the_same_model(stage: Stage, tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
         kept = []
 
-        def stop(self: object, optimiser: object, step: int) -> None:
-            original(self, optimiser, step)  # type: ignore[arg-type]
+        def stop(self: object, optimiser: object, step: int, seconds: float) -> None:
+            original(self, optimiser, step, seconds)  # type: ignore[arg-type]
             kept.append(step)
             raise KeyboardInterrupt
 
@@ -134,6 +135,56 @@ def test_a_reranker_learns_all_its_weights(stage: Stage) -> None:
         before[name].equal(after[name]) for name in before if name.endswith("proj.weight") and "language" in name
     )
     assert all(before[name].equal(after[name]) for name in before if name.startswith("visual"))
+
+
+def test_a_reranker_is_written_as_it_was_trained(stage: Stage, data: Path) -> None:
+    """The output head is the embedding, which learns: the last look before writing and the folder agree to the bit."""
+    whole = replace(stage, kind="reranker", lora=None, dev=data, evaluate_every=99, slack=1.0)
+    pairs = [("a red apple", "an apple"), ("a red apple", "a blue boat")]
+    seen: list[np.ndarray] = []
+    with pytest.MonkeyPatch.context() as patch:
+        order = looking._order
+        patch.setattr(
+            looking,
+            "_order",
+            lambda model, dataset: (seen.append(model.predict(pairs, activation="none")), order(model, dataset))[1],
+        )
+        folder = run_stage(whole, show_progress_bar=False)
+    saved = Reranker.load(folder, dtype="float32")
+    assert len(seen) == 2 and np.abs(seen[0] - seen[1]).max() > 1e-3
+    assert np.abs(saved.predict(pairs, activation="none") - seen[1]).max() < 1e-5
+    assert (saved.score_row - Reranker.load("tiny").score_row).abs().max() > 1e-3, "the row has learnt"
+    lines = [json.loads(line) for line in (whole.out / "metrics.jsonl").read_text().splitlines()]
+    assert "baseline" in lines[0] and [line["step"] for line in lines] == [0, 1, 2, 3, 3] and "dev" in lines[4]
+
+
+def test_everything_of_a_loss_is_on_the_device_of_the_model(stage: Stage, data: Path) -> None:
+    """A model on the meta device stands for one on a GPU: what was left on the CPU could not be mixed in."""
+    embedder = Embedder.load("tiny", dtype="float32")
+    source = Source(dataset=Dataset.open(data), queries=4)
+    mixture = Mixture([source], embedder.processor, Share(seed=0))
+    embedder.backbone.to("meta")
+    course = _Embedding(embedder, mixture, stage)
+    made: list[torch.Tensor] = []
+
+    def vectors(inputs: object) -> torch.Tensor:
+        made.append(torch.empty(len(inputs), embedder.dim, device="meta", requires_grad=True))  # type: ignore[arg-type]
+        return made[-1]
+
+    course.states = vectors  # type: ignore[assignment]
+    course.stage = replace(stage, piece_tokens=1 << 30)
+    assert course.loss(next(mixture.batches())).is_meta
+    assert made[0].grad is not None and all(weight.is_meta for weight in course.views.parameters())
+    assert all(weight.grad is not None for weight in course.views.parameters())
+
+
+def test_a_run_goes_on_with_the_same_settings_only(stage: Stage) -> None:
+    folder = run_stage(stage, show_progress_bar=False)
+    free = replace(stage, keep_every=3, evaluate_every=9, piece_tokens=200)
+    assert run_stage(free, show_progress_bar=False) == folder
+    longer = replace(stage, training=replace(stage.training, steps=9, learning_rate=1e-3))
+    with pytest.raises(ConfigError, match=r"steps was 4 and is 9; training.learning_rate was 0.002 and is 0.001"):
+        run_stage(longer, show_progress_bar=False)
 
 
 def test_what_a_frozen_tower_saw_is_kept(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

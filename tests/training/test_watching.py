@@ -1,5 +1,6 @@
 """What a run tells: TensorBoard reads what was written, each step once, however often a run was begun again."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,18 @@ def test_tensorboard_reads_what_a_run_wrote(tmp_path: Path) -> None:
     assert [event.value for event in events.Scalars("loss")] == pytest.approx([1 / (step + 1) for step in range(6)])
     assert [(event.step, event.value) for event in events.Scalars("dev")] == [(2, 0.25)]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 8
+
+
+def test_what_is_found_after_a_step_is_told_with_it_again(tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    report = StepReport(step=0, loss=1.0, gradient_norm=2.0, learning_rate=1e-4, seconds=0.5)
+    with Metrics(tmp_path, tensorboard=True) as metrics:
+        metrics(report, baseline=0.5)
+        metrics(report, dev=0.75)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["loss"] for line in lines] == [1.0, 1.0] and (lines[0]["baseline"], lines[1]["dev"]) == (0.5, 0.75)
+    events = reader.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [len(events.Scalars(name)) for name in ("loss", "baseline", "dev")] == [1, 1, 1]
 
 
 def test_without_tensorboard_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def train(recipe: str, settings: tuple[str, ...], dry_run: bool, as_json: bool, 
     """
     from anyseek.cli.output import note, print_json
     from anyseek.training.processes import join, place
-    from anyseek.training.recipes import as_data, changed, load_recipe
+    from anyseek.training.recipes import as_data, as_settings, changed, load_recipe
     from anyseek.training.stage import run_stage
 
     stage = changed(load_recipe(recipe), settings)
@@ -51,7 +51,7 @@ def train(recipe: str, settings: tuple[str, ...], dry_run: bool, as_json: bool, 
         if as_json:
             print_json({"stage": as_data(stage), "needs": asdict(needs) if needs else None})
         else:
-            _print(as_data(stage))
+            click.echo("\n".join(as_settings(stage)))
             if needs:
                 _print_needs(needs)
         return
@@ -67,18 +67,6 @@ def train(recipe: str, settings: tuple[str, ...], dry_run: bool, as_json: bool, 
         print_json({"model": str(folder)})
     else:
         note(f"written: {folder}")
-
-
-def _print(resolved: dict[str, Any], path: str = "") -> None:
-    """One field a line, as `--set` takes it."""
-    for name, value in resolved.items():
-        if isinstance(value, dict):
-            _print(value, f"{path}{name}.")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for number, one in enumerate(value):
-                _print(one, f"{path}{name}.{number}.")
-        else:
-            click.echo(f"{path}{name}={value}")
 
 
 def _needs(stage: "Stage", shape: str | None, tflops: float | None, processes: int) -> "Needs | None":

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anyseek.errors import TrainingError
+from anyseek.errors import ConfigError, TrainingError
 from anyseek.training.optimiser import MasterAdamW
 from anyseek.training.processes import most, place
 from anyseek.training.resume import Keeper, seed_step
@@ -24,11 +24,12 @@ class TrainOptions:
         steps: optimiser steps.
         learning_rate: peak, reached after warm-up, falling by a cosine to a twentieth.
         first: steps of the schedule that lie behind this run.
-        warmup_steps: linear rise.
+        warmup_steps: linear rise; 0 begins at the peak.
         weight_decay: of matrices.
         clip: largest norm of the gradient.
         spike: a gradient of so many times the usual norm is left out; None takes all.
-        max_seconds: stop early, letting the schedule follow the clock; None follows the steps.
+        max_seconds: stop early, letting the schedule follow the clock, which a run that goes on does not begin anew;
+            None follows the steps.
         seed: of what is drawn in a step, such as dropout.
     """
 
@@ -42,10 +43,20 @@ class TrainOptions:
     max_seconds: float | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a length that ends before it begins."""
+        if self.steps < 1 or self.warmup_steps < 0:
+            raise ConfigError(
+                "training.steps must be at least 1 and training.warmup_steps at least 0 "
+                f"(got {self.steps} and {self.warmup_steps})"
+            )
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ConfigError(f"training.max_seconds must be above 0, or null for no limit (got {self.max_seconds})")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """What happened in a step."""
+    """What happened in a step, and how many seconds the run had taken after it, those before a kill too."""
 
     step: int
     loss: float
@@ -82,9 +93,9 @@ def train(
         clip=options.clip,
         spike=options.spike,
     )
-    begun = keeper.restore(optimiser) if keeper else 0
+    begun, used = keeper.restore(optimiser) if keeper else (0, 0.0)
     rank, _ = place()
-    start = time.monotonic()
+    start = time.monotonic() - used
     for step, batch in enumerate(batches(begun), begun):
         done = (options.first + step) / options.steps
         if options.max_seconds:  # one clock for all processes, as they stop together
@@ -97,7 +108,9 @@ def train(
             raise TrainingError(f"the loss of step {step} is {loss.item()}; lower the learning rate")
         if loss.requires_grad:
             loss.backward()
-        scale = min(1.0, (step + 1) / options.warmup_steps) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        scale = min(1.0, (step + 1) / max(1, options.warmup_steps)) * (
+            0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
+        )
         norm = optimiser.step(scale)
         after_step(
             StepReport(
@@ -109,4 +122,4 @@ def train(
             )
         )
         if keeper and (step + 1) % keeper.every == 0:
-            keeper.keep(optimiser, step + 1)
+            keeper.keep(optimiser, step + 1, time.monotonic() - start)

@@ -35,6 +35,15 @@ class Relevance:
     answers: Tensor
     scores: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> "Relevance":
+        """The same on a device."""
+        return Relevance(
+            positive=self.positive.to(device),
+            own=self.own.to(device),
+            answers=self.answers.to(device),
+            scores=None if self.scores is None else self.scores.to(device),
+        )
+
 
 Objective = Callable[[Tensor, Tensor, Relevance], Tensor]
 """`(queries, dim)` and `(documents, dim)` of length 1, and what is known of them, to a scalar."""

@@ -9,10 +9,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import torch
+
 from anyseek.errors import ConfigError, nearest
+from anyseek.training.fields import as_data, by_name
 from anyseek.training.stage import Stage
 
-__all__ = ["as_data", "changed", "load_recipe"]
+__all__ = ["as_data", "as_settings", "changed", "load_recipe"]
+
+PYTHON = {"None": None, "True": True, "False": False}
+"""Words that are taken as Python means them, as JSON's `null`, `true` and `false`."""
 
 
 def load_recipe(name: str) -> Stage:
@@ -47,7 +53,7 @@ def load_recipe(name: str) -> Stage:
 
 
 def changed(stage: Stage, settings: Iterable[str]) -> Stage:
-    """The stage with settings `path.to.field=value`; values are JSON, or a bare word.
+    """The stage with settings `path.to.field=value`; values are JSON, a bare word, or words between commas for a list.
 
     Fields of one of several sources are `sources.0.queries`.
 
@@ -64,13 +70,9 @@ def changed(stage: Stage, settings: Iterable[str]) -> Stage:
     return stage
 
 
-def as_data(stage: Any) -> Any:
-    """A stage as plain data, for printing."""
-    if dataclasses.is_dataclass(stage) and not isinstance(stage, type):
-        return {field.name: as_data(getattr(stage, field.name)) for field in dataclasses.fields(stage)}
-    if isinstance(stage, list | tuple):
-        return [as_data(one) for one in stage]
-    return stage if isinstance(stage, bool | int | float | str | None) else str(stage)
+def as_settings(stage: Stage) -> list[str]:
+    """Every field of a stage as a setting that `changed` takes."""
+    return [f"{name}={_text(value)}" for name, value in by_name(as_data(stage))]
 
 
 def _set(owner: Any, path: Sequence[str], value: Any, whole: str) -> Any:
@@ -93,8 +95,16 @@ def _set(owner: Any, path: Sequence[str], value: Any, whole: str) -> Any:
     return dataclasses.replace(owner, **{name: new})  # type: ignore[type-var]
 
 
+def _text(value: Any) -> str:
+    """What `_value` reads as the value: a bare word where that is enough."""
+    bare = isinstance(value, str) and _value(value) == value
+    return value if bare else json.dumps(value, ensure_ascii=False)
+
+
 def _value(text: str) -> Any:
     """JSON, or the text itself."""
+    if text in PYTHON:
+        return PYTHON[text]
     try:
         return json.loads(text)
     except ValueError:
@@ -108,6 +118,8 @@ def _typed(value: Any, wanted: Any, where: str) -> Any:
         if value is None and type(None) in choices:
             return None
         return _typed(value, next(one for one in choices if one is not type(None)), where)
+    if isinstance(value, str):
+        value = _meant(value, wanted)
     if origin is Literal:
         if value not in choices:
             raise ConfigError(f"{where} must be one of {', '.join(map(str, choices))} (got {value!r})")
@@ -122,3 +134,10 @@ def _typed(value: Any, wanted: Any, where: str) -> Any:
         return value
     name = getattr(wanted, "__name__", str(wanted)) if origin is None else str(wanted)
     raise ConfigError(f"{where} must be of type {name} (got {value!r})")
+
+
+def _meant(word: str, wanted: Any) -> Any:
+    """What a word stands for where no text is wanted: several words between commas, or the name of a dtype."""
+    if get_origin(wanted) is tuple:
+        return [_value(one.strip(" '\"")) for one in word.strip("[()]").split(",") if one.strip()]
+    return getattr(torch, word.removeprefix("torch."), word) if wanted is torch.dtype else word

@@ -9,22 +9,35 @@ import hashlib
 import itertools
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from anyseek.errors import ConfigError, InputError
+from anyseek.errors import ConfigError, InputError, TrainingError
+from anyseek.items import Item, Text
 from anyseek.processing import Processor
 from anyseek.training.data import Dataset, Example
+from anyseek.training.data.rows import relevance_of
 from anyseek.training.encoding import Laid, lay_out
 from anyseek.training.losses import Relevance
 from anyseek.training.processes import gather, gather_counts, most, place
 
-__all__ = ["Batch", "Mixture", "Pairs", "Share", "Source"]
+__all__ = ["Batch", "Draws", "Mixture", "Pairs", "Share", "Source"]
 
 log = logging.getLogger("anyseek")
+
+Made = TypeVar("Made", "Batch", "Pairs")
+Draws = Literal["any", "scored", "graded", "judged"]
+NEEDS: dict[Draws, str] = {
+    "any": "a positive, or scores",
+    "scored": "two documents with a score, and 'negatives' of at least 1 to draw them together",
+    "graded": "a document with a score",
+    "judged": "a positive or a negative",
+}
+"""What a row must have to be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +48,16 @@ class Source:
         dataset: examples.
         weight: how often it is drawn, relative to the others.
         queries: of a batch, in each process.
-        negatives: hard negatives of a query, at most; with scores, documents of a query besides its positive.
+        negatives: hard negatives of a query, at most; of a query without positives one more is drawn.
+        draws: which documents: `any`; those with a score, two for distillation (`scored`) or one (`graded`); or
+            those judged by yes and no, as a reranker learns them (`judged`), where a row needs no positive.
     """
 
     dataset: Dataset
     weight: float = 1.0
     queries: int = 32
     negatives: int = 1
+    draws: Draws = "any"
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a weight, or a number of queries, that draws nothing."""
@@ -137,30 +153,45 @@ class Mixture:
         """Draw from `sources`, which are laid out by `processor`.
 
         Raises:
-            ConfigError: there are none.
+            ConfigError: there are none, or one has no row that can be used.
         """
         if not sources:
             raise ConfigError("a mixture needs at least one dataset")
         self.sources = tuple(sources)
         self.processor = processor
         self.share = share
+        for source in self.sources:
+            _tell_unusable(source, told=share.rank == 0)
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
-        """Batches for an embedder from step `first` on, without end; what one process cannot read all leave out."""
-        for number, drawn, rng in self._draws(first):
-            batch = self._batch(number, self._chosen(number, drawn, rng))
-            if not most(batch is None) and batch:
-                yield batch
+        """Batches for an embedder from step `first` on, one a step, without end.
+
+        Raises:
+            TrainingError: nothing of a dataset can be read.
+        """
+        return self._steps(first, self._batch)
 
     def pairs(self, first: int = 0) -> Iterator[Pairs]:
-        """Batches for a reranker from step `first` on, without end."""
-        for number, drawn, rng in self._draws(first):
-            pairs = self._pairs(number, self._chosen(number, drawn, rng))
-            if not most(pairs is None) and pairs:
-                yield pairs
+        """Batches for a reranker, as `batches` gives them."""
+        return self._steps(first, self._pairs)
 
-    def _draws(self, first: int) -> Iterator[tuple[int, list[int], random.Random]]:
-        """For each step from `first` on: the dataset, rows of it, and where further numbers come from."""
+    def _steps(self, first: int, make: Callable[[int, Iterator[_Drawn]], Made | None]) -> Iterator[Made]:
+        """What is made of each step's rows, or of others of that dataset where a process can read none of its own."""
+        for number, rows, step in self._draws(first):
+            rng = random.Random(f"{self.share.seed}/{step}/{self.share.rank}")
+            for tried in itertools.chain([rows], self._others(number, step)):
+                made = make(number, self._chosen(number, tried, rng))
+                if not most(made is None) and made is not None:
+                    yield made
+                    break
+            else:
+                folder = self.sources[number].dataset.folder
+                raise TrainingError(
+                    f"step {step}: nothing of {folder} can be read; `anyseek data check {folder}` says what is wrong"
+                )
+
+    def _draws(self, first: int) -> Iterator[tuple[int, list[int], int]]:
+        """For each step from `first` on: the dataset, rows of it, and the step."""
         taken = [0] * len(self.sources)
         weights = [source.weight for source in self.sources]
         for step in itertools.count():
@@ -169,7 +200,7 @@ class Mixture:
             rows = self._rows(number, taken[number]) if step >= first else []
             taken[number] += 1
             if step >= first:
-                yield number, rows, random.Random(f"{self.share.seed}/{step}/{self.share.rank}")
+                yield number, rows, step
 
     def _rows(self, number: int, turn: int) -> list[int]:
         """Rows of a dataset when it is drawn for the `turn`-th time: every row once an epoch, each in its own order."""
@@ -181,8 +212,16 @@ class Mixture:
         orders = {epoch: _order(f"{self.share.seed}/{number}/{epoch}", length) for epoch in epochs}
         return list(dict.fromkeys(orders[place // length][place % length] for place in places))
 
+    def _others(self, number: int, step: int) -> Iterator[list[int]]:
+        """All rows of a dataset in an order of the step's own, as many at a time as a batch has."""
+        source, length = self.sources[number], len(self.sources[number].dataset)
+        order = _order(f"{self.share.seed}/{number}/others/{step}", length)
+        for start in range(0, length, source.queries * self.share.processes):
+            own = start + self.share.rank * source.queries
+            yield list(dict.fromkeys(order[place % length] for place in range(own, own + source.queries)))
+
     def _chosen(self, number: int, rows: list[int], rng: random.Random) -> Iterator[_Drawn]:
-        """Examples with their documents; rows that cannot be read are told and left out."""
+        """Examples with their documents; rows that cannot be read are told and left out, unusable ones were told."""
         source = self.sources[number]
         for row in rows:
             try:
@@ -190,7 +229,7 @@ class Mixture:
             except InputError as error:
                 _leave_out(source.dataset, error)
                 continue
-            documents = _documents(example, source.negatives, rng)
+            documents = _documents(example, source, rng)
             if documents:
                 yield _Drawn(example, documents)
 
@@ -244,13 +283,39 @@ class Mixture:
         return Pairs(source=number, inputs=tuple(inputs), labels=torch.tensor(labels)) if inputs else None
 
 
-def _documents(example: Example, negatives: int, rng: random.Random) -> tuple[str, ...]:
-    """A positive and some hard negatives; where every document has a score, as many of those, the best first."""
-    if not example.positives:
-        graded = list(example.scores)
-        return tuple(rng.sample(graded, min(1 + negatives, len(graded))))
-    positive = rng.choice(example.positives)
-    return (positive, *rng.sample(example.negatives, min(negatives, len(example.negatives))))
+def _documents(example: Example, source: Source, rng: random.Random) -> tuple[str, ...]:
+    """A positive and some hard negatives, or without a positive as many of those with a score (`judged`: negatives).
+
+    Where scores are wanted, documents without one do not count. Empty where the source can use nothing of the row.
+    """
+    known = example.scores if source.draws in ("scored", "graded") else example.documents
+    positives, negatives = ([key for key in keys if key in known] for keys in (example.positives, example.negatives))
+    if not positives:
+        others = negatives if source.draws == "judged" else list(example.scores)
+        found = rng.sample(others, min(1 + source.negatives, len(others)))
+    else:
+        found = [rng.choice(positives)]
+        if source.draws == "scored" and not negatives:
+            negatives = [key for key in positives if key not in found]
+        found += rng.sample(negatives, min(source.negatives, len(negatives)))
+    return tuple(found) if source.draws != "scored" or len(found) > 1 else ()
+
+
+def _tell_unusable(source: Source, told: bool) -> None:
+    """Count the rows that no step can use, and raise ConfigError where no row is left; ids alone are looked at."""
+    unusable, nothing = 0, random.Random(0)
+    for raw in source.dataset.relevance:
+        try:
+            row = relevance_of(raw)
+        except InputError:  # is told when it is drawn
+            continue
+        example = Example(query_id=row.pop("query"), query=Item((Text(""),)), **row)
+        unusable += not _documents(example, source, nothing)
+    rows, needs = len(source.dataset), f"a row needs {NEEDS[source.draws]}"
+    if unusable == rows:
+        raise ConfigError(f"{source.dataset.folder}: none of its {rows} rows can be used here: {needs}")
+    if unusable and told:
+        log.warning("%s: %d of %d rows are left out: %s", source.dataset.name, unusable, rows, needs)
 
 
 def _leave_out(dataset: Dataset, error: InputError) -> None:

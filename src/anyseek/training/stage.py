@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -24,12 +23,13 @@ from anyseek.model.hub import keep_own, released
 from anyseek.training.caching import backward_in_pieces
 from anyseek.training.data import Dataset
 from anyseek.training.encoding import Laid, States
+from anyseek.training.fields import as_data, by_name
+from anyseek.training.looking import dev_metric, score_row
 from anyseek.training.loop import StepReport, TrainOptions, train
 from anyseek.training.losses import Objective, classification, contrastive, cosent, distillation, yes_no
 from anyseek.training.processes import gather, meet, most, place
-from anyseek.training.ranking import recall_at_1
 from anyseek.training.resume import Keeper
-from anyseek.training.sampling import Batch, Mixture, Pairs, Share, Source
+from anyseek.training.sampling import Batch, Draws, Mixture, Pairs, Share, Source
 from anyseek.training.sharding import quiet, shard, whole
 from anyseek.training.views import Views
 from anyseek.training.watching import Guard, Metrics
@@ -41,6 +41,13 @@ FIRST = 8
 """Documents that the first size of a quantisation step is taken from."""
 OF_TASK: dict[str, ObjectiveName] = {"classification": "classification", "sts": "cosent"}
 """The others are contrastive."""
+DRAWS: dict[ObjectiveName, Draws] = {"distillation": "scored", "cosent": "graded"}
+"""The others draw any documents."""
+FREE = (
+    *("out", "keep_every", "dev", "evaluate_every", "slack", "tensorboard"),
+    *("device", "attention", "kernels", "piece_tokens", "feature_bytes", "checkpointing", "parallel"),
+)
+"""Fields of a stage that may change when a run goes on: its losses do not follow from them, rounding aside."""
 
 
 LORA = LoraOptions()
@@ -139,6 +146,14 @@ class Stage:
     slack: float = 0.0
     tensorboard: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for looks or states that never come."""
+        if self.keep_every < 1 or self.evaluate_every < 1:
+            raise ConfigError(
+                f"keep_every and evaluate_every must be at least 1 (got {self.keep_every} and {self.evaluate_every}); "
+                "dev=null turns the looks off"
+            )
+
     @property
     def sharded(self) -> bool:
         """Whether the weights are divided among the processes."""
@@ -156,19 +171,18 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
         Folder of the trained model, adapters merged.
 
     Raises:
-        ConfigError: something of the stage makes no sense.
+        ConfigError: something of the stage makes no sense, or a stopped run in `out` had other settings.
         InputError: a dataset cannot be read.
         TrainingError: the loss is not finite, or the model gets worse on the development set.
     """
     rank, processes = place()
     model = _loaded(stage)
     learning = _learning(model.backbone, stage)
-    sources = [
-        Source(dataset=Dataset.open(one.folder), weight=one.weight, queries=one.queries, negatives=one.negatives)
-        for one in stage.sources
-    ]
-    mixture = Mixture(sources, model.processor, Share(seed=stage.training.seed, rank=rank, processes=processes))
+    share = Share(seed=stage.training.seed, rank=rank, processes=processes)
+    mixture = Mixture([_source(one, stage) for one in stage.sources], model.processor, share)
     course = _Embedding(model, mixture, stage) if isinstance(model, Embedder) else _Reranking(model, mixture, stage)
+    keeper = _keeper(stage, rank, processes)
+    look = dev_metric(model, stage.dev) if stage.dev else None
     with ExitStack() as stack:
         metrics = stack.enter_context(Metrics(stage.out, stage.tensorboard)) if rank == 0 else None
         bar = stack.enter_context(
@@ -177,26 +191,45 @@ def run_stage(stage: Stage, *, show_progress_bar: bool = True) -> Path:
         if stage.sharded:
             stack.enter_context(quiet())
         guard = None
-        if stage.dev and (rank == 0 or stage.sharded):  # with shards all look at it together
-            look = partial(_on_dev, model, Dataset.open(stage.dev))
-            guard = Guard(look, stage.out, stage.evaluate_every, stage.slack, writes=rank == 0)
+        if look and (rank == 0 or stage.sharded):  # with shards all look at it together
+            guard = Guard(look, stage.out, stage.evaluate_every, stage.slack, keeper)
 
         def after_step(report: StepReport) -> None:
             """Tell, and look at the development set now and then."""
             bar.update(report.step + 1 - bar.n)
             bar.set_postfix(loss=f"{report.loss:.3f}")
-            metric = guard(report) if guard else None
+            found = guard(report) if guard else {}
             if metrics:
-                metrics(report, **({} if metric is None else {"dev": metric}))
+                metrics(report, **found)
 
-        part = (rank, processes) if stage.sharded else None
-        keeper = Keeper(folder=stage.out / "states", every=stage.keep_every, writes=rank == 0, part=part)
         parts: nn.Module = learning
         if isinstance(course, _Embedding):
             course.begin()
             parts = nn.ModuleList([learning, course.views])
         train(parts, course.batches, course.loss, stage.training, after_step, keeper)
+        found = guard.end() if guard else {}
+        if metrics and guard and guard.last and found:
+            metrics(guard.last, **found)
     return _finish(model, stage, rank, course.views if isinstance(course, _Embedding) else None)
+
+
+def _source(one: StageSource, stage: Stage) -> Source:
+    """A dataset with what its objective draws."""
+    dataset = Dataset.open(one.folder)
+    draws = "judged" if stage.kind == "reranker" else DRAWS.get(_objective_name(one, dataset), "any")
+    return Source(dataset=dataset, weight=one.weight, queries=one.queries, negatives=one.negatives, draws=draws)
+
+
+def _keeper(stage: Stage, rank: int, processes: int) -> Keeper:
+    """What keeps the states of the run, and knows whose they are."""
+    settings = {name: value for name, value in by_name(as_data(stage)) if name not in FREE}
+    return Keeper(
+        folder=stage.out / "states",
+        every=stage.keep_every,
+        writes=rank == 0,
+        part=(rank, processes) if stage.sharded else None,
+        settings=settings | {"processes": processes},
+    )
 
 
 def _loaded(stage: Stage) -> Embedder | Reranker:
@@ -236,7 +269,7 @@ class _Embedding:
         widths = sorted({model.dim, *stage.objective.widths}, reverse=True)
         if widths[0] > model.dim:
             raise ConfigError(f"widths go up to {widths[0]}, but the vectors of {stage.model} have {model.dim} numbers")
-        self.views = Views(widths, stage.objective.precisions)
+        self.views = Views(widths, stage.objective.precisions).to(next(model.backbone.parameters()).device)
 
     @torch.no_grad()
     def begin(self) -> None:
@@ -253,7 +286,7 @@ class _Embedding:
         def loss_of(vectors: Tensor) -> Tensor:
             """In fp32, as cosines are compared closely."""
             queries, documents = gather(vectors[:count].float()), gather(vectors[count:].float())
-            found: Tensor = self.views(objective, queries, documents, judged)
+            found: Tensor = self.views(objective, queries, documents, judged.to(queries.device))
             return found
 
         return _backward(self.states, batch.inputs, self.stage, loss_of)
@@ -265,15 +298,16 @@ class _Reranking:
     def __init__(self, model: Reranker, mixture: Mixture, stage: Stage) -> None:
         """See `Stage`."""
         self.states = _states(model.backbone, stage)
-        self.stage, self.batches = stage, mixture.pairs
-        self.score_row = model.score_row.to(next(model.backbone.parameters()).device)
+        self.model, self.stage, self.batches = model, stage, mixture.pairs
 
     def loss(self, pairs: Pairs) -> Tensor:
         """Gradients lie on the weights afterwards."""
-        labels = pairs.labels.to(self.score_row.device)
-        return _backward(
-            self.states, pairs.inputs, self.stage, lambda states: yes_no(yes_no_logit(states, self.score_row), labels)
-        )
+
+        def loss_of(states: Tensor) -> Tensor:
+            """With the row as it is now, which learns too where the output head is the embedding."""
+            return yes_no(yes_no_logit(states, score_row(self.model)), pairs.labels.to(states.device))
+
+        return _backward(self.states, pairs.inputs, self.stage, loss_of)
 
 
 def _states(backbone: Backbone, stage: Stage) -> States:
@@ -290,9 +324,14 @@ def _backward(states: States, inputs: tuple[Laid, ...], stage: Stage, loss_of: C
     return backward_in_pieces(states, inputs, [one.cost for one in inputs], stage.piece_tokens, loss_of, alike)
 
 
+def _objective_name(source: StageSource, dataset: Dataset) -> ObjectiveName:
+    """What a dataset is learnt by, by name."""
+    return source.objective if source.objective != "auto" else OF_TASK.get(dataset.task, "contrastive")
+
+
 def _objective(source: StageSource, dataset: Dataset, options: ObjectiveOptions) -> Objective:
     """What a dataset is learnt by."""
-    name = source.objective if source.objective != "auto" else OF_TASK.get(dataset.task, "contrastive")
+    name = _objective_name(source, dataset)
     known: dict[str, Callable[..., Tensor]] = {
         "contrastive": partial(contrastive, margin=options.margin, symmetric=options.symmetric),
         "classification": classification,
@@ -302,37 +341,6 @@ def _objective(source: StageSource, dataset: Dataset, options: ObjectiveOptions)
     if name not in known:
         raise ConfigError(f"{dataset.name}: objective {name!r} is unknown; choose from auto, {', '.join(known)}")
     return partial(known[name], temperature=options.temperature)
-
-
-@torch.inference_mode()
-def _on_dev(model: Embedder | Reranker, dataset: Dataset) -> float:
-    """R@1 of an embedder; how often a reranker puts the positive before the negatives."""
-    model.backbone.eval()
-    try:
-        return _recall(model, dataset) if isinstance(model, Embedder) else _order(model, dataset)
-    finally:
-        model.backbone.train()
-
-
-def _recall(model: Embedder, dataset: Dataset) -> float:
-    """Share of queries whose best document is a positive."""
-    keys, documents = zip(*dataset.items("corpus"), strict=True)
-    examples = [example for example in dataset.examples() if example.positives]
-    queries, shown = model.encode([example.query for example in examples]), model.encode(list(documents))
-    number = {key: place for place, key in enumerate(keys)}
-    relevant = [{number[key] for key in one.positives if key in number} for one in examples]
-    return recall_at_1(model.similarity(queries, shown), relevant)
-
-
-def _order(model: Reranker, dataset: Dataset) -> float:
-    """Share of queries whose first positive scores above all of their negatives."""
-    examples = [example for example in dataset.examples() if example.positives and example.negatives]
-    pairs: list[tuple[Any, Any]] = [
-        (one.query, dataset.document(key)) for one in examples for key in (one.positives[0], *one.negatives)
-    ]
-    scores = iter(model.predict(pairs, activation="none"))
-    right = [next(scores) > max(next(scores) for _ in one.negatives) for one in examples]
-    return float(np.mean(right))
 
 
 def _finish(model: Embedder | Reranker, stage: Stage, rank: int, views: Views | None) -> Path:
