@@ -402,6 +402,8 @@ def test_http_that_is_none(live: Running) -> None:
     for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100, b"a\r\n\r\n"):
         answer = spoken(live.url, data, finish=True)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    answer = spoken(live.url, b"a\r\n\r\n", finish=True)
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_http"
 
 
 def test_two_lengths_are_not_one_request_and_another(live: Running) -> None:

@@ -1,6 +1,9 @@
 """Jobs and uploads: what is sent is indexed and found, cleaned of its path, never over another, and never too large."""
 
+import errno
+import io
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +13,13 @@ import httpx
 import pytest
 
 from anyseek.index import Store
-from anyseek.server import Bounds, add_key
+from anyseek.index.lock import unwritable
+from anyseek.index.writer import Writer
+from anyseek.server import Bounds, Models, add_key
 from anyseek.server.changing import clean_name
 from anyseek.server.faults import Fault
 from tests.server.conftest import Running, Start, png, until
+from tests.server.test_door import Asking, held
 from tests.server.test_library import content, job, search
 
 
@@ -241,6 +247,83 @@ def test_a_library_that_another_process_writes(served: Running) -> None:
         over.set()
         other.join(100)
     assert send(served, "a.txt", b"hello").status_code == 201
+
+
+def test_a_disk_that_takes_nothing(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever step finds it so, a full one is no lock and no fault of the server, and nothing is kept."""
+    full, denied = OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "Permission denied")
+    barred = unwritable(Path("/secret/place"), denied)
+    barred.__cause__ = denied
+
+    def fails(error: Exception) -> Any:
+        def failing(*_: Any, **__: Any) -> Any:
+            raise error
+
+        return failing
+
+    class Closing(io.FileIO):
+        def close(self) -> None:
+            super().close()
+            raise full
+
+    opened = os.open
+
+    def open_(path: Any, *rest: Any, **more: Any) -> int:
+        if str(path).endswith(".part"):
+            raise full
+        return opened(path, *rest, **more)
+
+    folder = type(served.app.shelf.uploads)
+    cases: list[tuple[Any, str, Any, int]] = [
+        (folder, "mkdir", fails(denied), 409),
+        (os, "open", open_, 507),
+        (os, "fdopen", lambda handle, mode: Closing(handle, mode), 507),
+        (Writer, "flush", fails(full), 507),
+        (Store, "write", fails(barred), 409),
+    ]
+    for owner, name, wrong, status in cases:
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, wrong)
+            answer = send(served, "a.txt", b"hello")
+        found = (answer.status_code, answer.json()["error"]["code"])
+        assert found == (status, "disk_full" if status == 507 else "not_writable"), name
+        assert "secret" not in answer.text
+        assert kept(served) == set(), name
+    file = send(served, "a.txt", b"hello").json()
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "unlink", fails(denied))
+        assert served.client.delete(f"/v1/library/files/{file['id']}").status_code == 409
+    assert served.client.delete(f"/v1/library/files/{file['id']}").status_code == 204
+
+
+def test_an_unknown_file_takes_no_turn(served: Running) -> None:
+    """It is looked up while somebody else writes."""
+    with served.app.shelf.indexing._turn(first=True):
+        assert served.client.delete(f"/v1/library/files/{'0' * 32}", timeout=60).status_code == 404
+
+
+def test_a_full_queue_is_told_to_who_searches_and_waited_for_by_who_sends(
+    start: Start, models: Models, tmp_path: Path
+) -> None:
+    with start(library=tmp_path / "library", bounds=Bounds(queue_tokens=60)) as live:
+        assert send(live, "a.txt", b"hello").status_code == 201
+        queue, asking, answers = live.app.engine._queue, Asking(live), list[httpx.Response]()
+        sending = threading.Thread(target=lambda: answers.append(send(live, "b.txt", b"other")))
+        until(lambda: not live.app.door.inside)
+        with held(models):
+            asking.post({"input": "first"})
+            until(lambda: not len(queue))
+            asking.post({"input": "word " * 50})
+            until(lambda: len(queue) == 1)
+            sending.start()
+            until(lambda: live.app.shelf.indexing._writing)
+            answer = live.post("/v1/search", {"query": "word " * 50}, timeout=60)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "queue_full")
+            assert 1 <= int(answer.headers["Retry-After"]) <= 60
+            assert not answers
+        asking.join()
+        sending.join(100)
+        assert answers[0].status_code == 201
 
 
 def test_roles(start: Start, tmp_path: Path) -> None:

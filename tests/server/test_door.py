@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from anyseek.server import Bounds, Models, add_key, remove_key
-from tests.server.conftest import WAIT, Running, Start, picture, spoken, until
+from anyseek.server import Bounds, Metrics, Models, ServerOptions, add_key, remove_key
+from anyseek.server.door import Door
+from anyseek.server.faults import Fault
+from anyseek.server.sessions import Sessions
+from tests.server.conftest import WAIT, Running, Start, picture, png, spoken, until
 
 EMBED = "/v1/embeddings"
 
@@ -116,6 +121,56 @@ def test_roles(guarded: Running, secrets: dict[str, str]) -> None:
         assert answer.status_code == status
         if status == 403:
             assert error(answer)["type"] == "permission_error"
+
+
+def plainly(live: Running, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """The answer to a request whose address nobody tidies up on the way."""
+    connection = http.client.HTTPConnection(live.url.removeprefix("http://"), timeout=WAIT)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_no_spelling_of_an_address_goes_round_its_role(guarded: Running, secrets: dict[str, str]) -> None:
+    """The role is that of the route which answers; one that lets in says that there is no library, or the numbers."""
+    read = bearer(secrets["read"])
+    spelt = ["{}%0A", "{}%0a%0A", "%0A{}", "{}%00", "{}%0D", "{}%C2%85", "{}/", "{}//", "/{}", "{}%20", "{}?a=%0A"]
+    for address, methods in (
+        ("/v1/library/index", ("POST", "DELETE", "HEAD", "OPTIONS", "post")),
+        ("/v1/library/files?name=x", ("POST",)),
+        ("/v1/library/files/" + "0" * 32, ("DELETE",)),
+        ("/metrics", ("GET", "HEAD", "OPTIONS")),
+    ):
+        path, mark, query = address.partition("?")
+        coded = f"{path[:-1]}%{ord(path[-1]):02X}"
+        for method in methods:
+            for one in [*(form.format(path) for form in spelt), path.upper(), path.replace("/", "//"), coded, path]:
+                status, text = plainly(guarded, method, one + (mark + query if "?" not in one else ""), read)
+                assert status in (307, 400, 403, 404, 405), (method, one)
+                assert b"no_library" not in text and b"anyseek_requests" not in text, (method, one)
+        assert plainly(guarded, methods[0], coded, read)[0] == 403
+        assert plainly(guarded, methods[0], path + "%0A", read)[0] == 400
+        asked = {"type": "http", "method": methods[0], "root_path": "", "path": path + "\n"}
+        assert guarded.app.door.roles[guarded.app.door._asked(asked)] in ("write", "admin"), "as the framework has it"
+    assert b"no_library" in plainly(guarded, "DELETE", "/v1/library/inde%78", bearer(secrets["write"]))[1]
+
+
+def test_what_is_invented_is_counted_as_one(guarded: Running) -> None:
+    """Nobody needs a key to be refused, so that what strangers make up must not grow anything."""
+    guarded.client.get("/nothing")
+    before = guarded.app.door.metrics.text().count(b"\n")
+    for number in range(100):
+        assert plainly(guarded, f"INVENTED{number}", f"/invented{number}", {})[0] == 401
+        assert plainly(guarded, "GET", f"/v1/library/things/invented{number}", {})[0] == 401
+        assert plainly(guarded, f"INVENTED{number}", "/health", {})[0] in (401, 405)
+    text = guarded.app.door.metrics.text()
+    assert text.count(b"\n") < before + 150, "three endpoints, with the lines of a histogram each"
+    assert b"invented" not in text.lower()
+    assert guarded.app.door.options.audit is not None
+    assert "invented" not in guarded.app.door.options.audit.read_text(encoding="utf-8").lower()
 
 
 def test_health_is_for_everybody(guarded: Running) -> None:
@@ -242,6 +297,66 @@ def test_items_and_tokens_are_limited(start: Start) -> None:
         assert error(answer)["code"] == "too_many_characters"
 
 
+def test_what_addresses_lead_to_is_limited(start: Start, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anyseek.media.source.fetch", lambda url, name, options: png())
+    size = len(png())
+
+    def body(count: int) -> Any:
+        return {"input": [{"image": f"http://example.org/{number}.png"} for number in range(count)]}
+
+    with start(bounds=Bounds(fetched_bytes=2 * size, all_fetched_bytes=3 * size)) as live:
+        answer = live.post(EMBED, body(3))
+        assert (answer.status_code, error(answer)["code"]) == (413, "input_too_large")
+        assert "the addresses of this request hold more than" in error(answer)["message"]
+        documents = {"query": "a", "documents": body(3)["input"]}
+        assert live.post("/v1/rerank", documents).status_code == 413
+        frames = {"input": {"video": [f"http://example.org/{number}.png" for number in range(3)]}}
+        assert live.post(EMBED, frames).status_code == 413
+        assert live.post(EMBED, {"input": [{"image": picture()}] * 3}).status_code == 200, "sent, not fetched"
+        asking = Asking(live)
+        with held(models):
+            asking.post(body(2))
+            until(lambda: live.app.door._fetches.bytes == 2 * size)
+            answer = live.post(EMBED, body(2))
+            assert (answer.status_code, error(answer)["code"]) == (503, "server_full")
+        asking.join()
+        assert asking.answers[0].status_code == 200
+        until(lambda: live.app.door._fetches.bytes == 0)
+        assert live.post(EMBED, body(2)).status_code == 200
+
+
+@pytest.mark.parametrize(("piece", "pieces"), [(b"a", 10_000), (b"a" * 1000, 20)])
+def test_an_upload_that_drips_is_not_waited_for(piece: bytes, pieces: int) -> None:
+    """Each piece comes in time, but a byte at a time is too slow for the whole."""
+    left = pieces
+
+    async def receive() -> Any:
+        nonlocal left
+        if not left:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.05)
+        left -= 1
+        return {"type": "http.request", "body": piece, "more_body": left > 0}
+
+    async def read(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    options = ServerOptions(bounds=Bounds(body_seconds=0.5, upload_rate=100))
+    door = Door(read, options, {}, Metrics(), Sessions())
+    sent = asyncio.wait_for(door._streamed({"type": "http", "headers": []}, receive, send), 60)
+    if len(piece) == 1:
+        with pytest.raises(Fault, match="bytes a second") as caught:
+            asyncio.run(sent)
+        assert caught.value.status == 408
+    else:
+        asyncio.run(sent)
+        assert not left
+
+
 def test_a_body_that_drips_is_not_waited_for(start: Start) -> None:
     with start(bounds=Bounds(body_seconds=0.5)) as live:
         head = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -319,6 +434,19 @@ def test_a_full_queue_says_when_to_come_back(start: Start, models: Models) -> No
             assert 1 <= int(answer.headers["Retry-After"]) <= 60
         asking.join()
         assert [answer.status_code for answer in asking.answers] == [200, 200]
+
+
+def test_a_connection_too_many_is_told_so(start: Start) -> None:
+    with start(bounds=Bounds(connections=2)) as live:
+        host, port = live.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))), socket.create_connection((host, int(port))):
+            until(lambda: len(live.server.server_state.connections) == 2)
+            head, _, body = spoken(live.url, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 2" in head.lower()
+        assert json.loads(body)["error"]["code"] == "server_full"
+        until(lambda: not live.server.server_state.connections)
+        assert live.client.get("/health").status_code == 200
 
 
 def test_all_keys_together_have_so_many_requests(start: Start, models: Models) -> None:

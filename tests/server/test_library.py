@@ -13,9 +13,9 @@ import PIL.Image
 import pytest
 
 from anyseek.engine import Embedder
-from anyseek.errors import ConfigError
+from anyseek.errors import CapacityError, ConfigError
 from anyseek.search import Library
-from anyseek.server import Engine, Metrics, Models, ServerOptions
+from anyseek.server import Bounds, Engine, Metrics, Models, ServerOptions, serve
 from anyseek.server.shelf import Shelf
 from tests.search.conftest import clip, pdf
 from tests.server.conftest import AS_SERVED, Running, Start, png, until, uri
@@ -76,6 +76,45 @@ def test_how_it_is(shelved: Running, folder: Path) -> None:
     assert told["folders"] == [{"name": "Mine & yours", "files": 8, "failed": 2}]
     assert (told["job"]["files_done"], told["job"]["files_total"], told["job"]["things_done"]) == (10, 10, 8)
     assert str(folder.parent) not in json.dumps(told)
+
+
+def test_files_that_vanish_count_nothing(shelved: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LanceDB renames and deletes files at any moment."""
+    before = shelved.client.get("/v1/library").json()["bytes"]
+    place = Path(shelved.app.shelf.library.store.folder)
+    (place / "gone").write_bytes(b"12345")
+    real, looks = Path.stat, [0]
+
+    def stat(self: Path, **more: Any) -> Any:
+        if self.name == "gone":
+            looks[0] += 1
+            if looks[0] % 3 != 1:
+                raise FileNotFoundError(2, "No such file or directory", str(self))
+        return real(self, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", stat)
+        found = [shelved.client.get("/v1/library").json()["bytes"] for _ in range(2)]
+    (place / "gone").unlink()
+    assert found == [before + 5, before]
+
+
+def test_held_in_memory(start: Start, models: Models, folder: Path, tmp_path: Path) -> None:
+    """What is searched is what is there, and a job's changes are read before they are searched."""
+    place = tmp_path / "library"
+    with start(library=place, folders=(folder,), hold=True) as live:
+        until(lambda: job(live)["state"] == "done")
+        store = live.app.shelf.library.store
+        assert store._held is not None and store._held._rows.count == 8, "nothing has been searched yet"
+        assert live.client.get("/v1/library").json()["recall"]["how"] == "memory"
+        assert hit_of(live, "pears.txt")
+        sent = live.client.post("/v1/library/files", params={"name": "walrus.txt"}, content=b"the walrus").json()
+        assert search(live, "the walrus", all=True, words=0)["results"][0]["name"] == "walrus.txt"
+        assert live.client.delete(f"/v1/library/files/{sent['id']}").status_code == 204
+        assert "walrus.txt" not in str(search(live, "the walrus", all=True, words=0)["results"])
+    small = ServerOptions(port=0, library=place, hold=True, bounds=Bounds(held_bytes=1))
+    with pytest.raises(CapacityError, match="in memory, more than the allowed"):
+        serve(lambda: models, small, lambda address: None)
 
 
 def test_files_in_pages(shelved: Running, folder: Path) -> None:

@@ -56,6 +56,6 @@ def test_bounds_are_positive(name: str) -> None:
 
 
 def test_other_numbers() -> None:
-    for wrong in ({"port": 70_000}, {"port": -1}, {"batch_tokens": 0}, {"batch_seconds": 0}):
+    for wrong in ({"hold": True}, {"port": 70_000}, {"port": -1}, {"batch_tokens": 0}, {"batch_seconds": 0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             ServerOptions(**wrong)

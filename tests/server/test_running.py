@@ -1,5 +1,6 @@
 """A server's life: loading, ready, failing, draining; batches of several requests, and devices."""
 
+import asyncio
 import copy
 import re
 import signal
@@ -21,7 +22,7 @@ from anyseek.engine.compute import Row
 from anyseek.engine.features import CacheOptions
 from anyseek.errors import CapacityError, CheckpointError, ConfigError
 from anyseek.processing import Processor
-from anyseek.server import Bounds, Models, ServerOptions, serve
+from anyseek.server import App, Bounds, Engine, Metrics, Models, Server, ServerOptions, serve
 from anyseek.server.run import listening
 from tests.server.conftest import WAIT, Running, Start, embedding_alone, picture, png, together, until
 from tests.server.test_door import Asking, held
@@ -114,6 +115,21 @@ def test_a_shutdown_does_not_wait_for_a_model_to_be_loaded(start: Start, models:
     with start(load, loaded=False) as live:
         assert live.client.get("/health").status_code == 200
     gate.set()
+
+
+def test_a_signal_is_noted_and_drains_at_the_next_tick(models: Models) -> None:
+    """The thread that it interrupts may hold any lock."""
+    options, metrics = ServerOptions(port=0), Metrics()
+    app = App(Engine(lambda: models, options, metrics), options, metrics)
+    server = Server(app, options)
+    with app.engine._queue._changed:
+        server.handle_exit(signal.SIGTERM, None)
+    assert not app.door.is_draining
+    assert asyncio.run(server.on_tick(1)), "none is inside, so that it ends"
+    assert app.door.is_draining
+    assert not server.force_exit
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.force_exit
 
 
 def test_ended_while_it_loads(tmp_path: Path) -> None:

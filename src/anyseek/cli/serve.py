@@ -26,6 +26,7 @@ PLACE = "Library to serve, a folder or s3://...; with FOLDERS and without this, 
 BOUNDS = {
     "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
     "max_upload_mib": ("upload_bytes", 1 << 20, "Most MiB of a file that is sent to the library."),
+    "max_hold_mib": ("held_bytes", 1 << 20, "Most MiB of vectors that --hold may take at the start."),
     "max_items": ("items", 1, "Most inputs or documents of one request."),
     "max_request_tokens": ("request_tokens", 1, "Most tokens of one request."),
     "max_queue_tokens": ("queue_tokens", 1, "Most tokens that wait; more are refused with 503."),
@@ -123,6 +124,7 @@ class _WithFolders(click.Group):
     subcommand_metavar="[FOLDER]... | COMMAND",
 )
 @library_option(PLACE)
+@click.option("--hold", is_flag=True, help="Hold all vectors of the library in memory.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")

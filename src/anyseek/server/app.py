@@ -28,7 +28,7 @@ from anyseek.server.shelf import Shelf
 
 __all__ = ["App"]
 
-OPEN = ("/health", "/ready", "/", "/page/*", "/v1/session")
+OPEN = ("/health", "/ready", "/", "/page/{name}", "/v1/session")
 OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in OPEN}
 ROLES: Roles = {
     **OPEN_TO_ALL,
@@ -36,7 +36,7 @@ ROLES: Roles = {
     ("POST", "/v1/library/index"): "write",
     ("DELETE", "/v1/library/index"): "write",
     ("POST", "/v1/library/files"): "write",
-    ("DELETE", "/v1/library/files/*"): "write",
+    ("DELETE", "/v1/library/files/{id}"): "write",
 }
 STREAMED = frozenset({("POST", "/v1/library/files")})
 """What reads its body itself, as it comes."""
@@ -81,10 +81,10 @@ class App:
             OSError: the audit log cannot be written.
         """
         self.engine = engine
-        self.shelf = Shelf(engine, options.library, options.folders)
+        hold = options.bounds.held_bytes if options.hold else None
+        self.shelf = Shelf(engine, options.library, options.folders, hold=hold)
         engine.on_loaded, engine.on_ready = self.shelf.open, self.shelf.begin
-        sessions = Sessions()
-        service = Service(engine, options)
+        sessions, service = Sessions(), Service(engine, options)
         self.api = FastAPI(
             title="anyseek",
             version=anyseek.__version__,
@@ -101,12 +101,12 @@ class App:
             self.api.include_router(router)
         for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):
             self.api.add_exception_handler(kind, handled)
-        self.routes = [route for one in routers for route in one.routes if isinstance(route, Route)]
+        self.routes = [one for each in (self.api.router, *routers) for one in each.routes if isinstance(one, Route)]
         self.api.add_exception_handler(405, self._refused)
         self.api.openapi = self._document  # type: ignore[method-assign]
         self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics, sessions)
         self.door.streamed = STREAMED
-        self.door.addresses = frozenset(route.path for route in self.routes)
+        self.door.routes = self.routes
         self.asgi: ASGIApp = self.door
         if options.origins:
             self.asgi = CORSMiddleware(

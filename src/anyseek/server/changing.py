@@ -5,7 +5,8 @@ import os
 import re
 import secrets
 import unicodedata
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +15,12 @@ from fastapi import Path as InPath
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
+from anyseek.errors import AnyseekError
 from anyseek.index import Filter
 from anyseek.search import IndexOptions
 from anyseek.server.browsing import KEYED, FileAnswer, JobAnswer, file_id, told_file, told_job
 from anyseek.server.door import LEFT
-from anyseek.server.faults import Fault, documented
+from anyseek.server.faults import Fault, documented, unkept
 from anyseek.server.indexing import BATCH_SECONDS
 from anyseek.server.parts import Strict
 from anyseek.server.service import Service
@@ -75,7 +77,7 @@ def _add_uploads(router: APIRouter, service: Service, shelf: Shelf) -> None:
     @router.post(
         "/v1/library/files",
         status_code=201,
-        responses=documented(*KEYED, 408, 409, 504),
+        responses=documented(*KEYED, 408, 409, 504, 507),
         openapi_extra={"requestBody": BODY},
     )
     async def upload(request: Request, name: Annotated[str, named]) -> FileAnswer:
@@ -83,18 +85,21 @@ def _add_uploads(router: APIRouter, service: Service, shelf: Shelf) -> None:
         folder, plain = shelf.uploads, clean_name(name)
         waiting = folder / f".{secrets.token_hex(16)}.part"
         try:
-            await _received(request, waiting)
-            async with turn:
-                return await service.engine.in_thread(lambda: _taken(shelf, waiting, plain))
+            with _written():
+                await _received(request, waiting)
+                async with turn:
+                    return await service.engine.in_thread(lambda: _taken(shelf, waiting, plain), patient=True)
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 waiting.unlink()
 
-    @router.delete("/v1/library/files/{id}", status_code=204, responses=documented(*KEYED, 409))
+    @router.delete("/v1/library/files/{id}", status_code=204, responses=documented(*KEYED, 409, 507))
     async def delete_file(id: Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]) -> Response:
         """Delete a file that was sent here; files of indexed folders leave when they leave their folder."""
+        file = await service.engine.in_thread(lambda: _file(shelf, id))
         async with turn:
-            await service.engine.in_thread(lambda: _deleted(shelf, id))
+            with _written():
+                await service.engine.in_thread(lambda: _deleted(shelf, file))
         return Response(status_code=204)
 
 
@@ -117,11 +122,23 @@ def clean_name(name: str) -> str:
     return f"_{plain}" if DEVICES.fullmatch(plain) else plain
 
 
+@contextmanager
+def _written() -> Iterator[None]:
+    """Raise Fault for a disk that is full, or takes nothing."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, AnyseekError):
+            raise
+        raise unkept(error) from error
+
+
 async def _received(request: Request, place: Path) -> None:
     """Write a body to disk as it comes; the door counts it.
 
     Raises:
         Fault: 400 for an empty one, 408 and 413 by the door.
+        OSError: the disk is full, or takes nothing.
     """
     place.parent.mkdir(mode=0o700, exist_ok=True)
     size = 0
@@ -132,9 +149,6 @@ async def _received(request: Request, place: Path) -> None:
                 await asyncio.to_thread(file.write, piece)
         except ClientDisconnect:
             raise Fault(LEFT, "the client has left", "left") from None
-        except OSError as error:
-            text = f"the file cannot be kept here: {error.strerror}"
-            raise Fault(503, text, "not_kept", retry_after=60) from error
     if not size:
         raise Fault(400, "the body is empty; send the bytes of the file", "empty_body")
 
@@ -190,30 +204,40 @@ def _forgotten(shelf: Shelf, key: tuple[str, str]) -> None:
             writer.remove_files([key])
 
 
-def _deleted(shelf: Shelf, id: str) -> None:
+def _deleted(shelf: Shelf, file: "StoredFile") -> None:
     """An upload taken away.
 
     Raises:
-        Fault: 404 for an id that no file has, 409 for a file of an indexed folder.
+        Fault: 404 where somebody was faster, 409 when another process is writing.
     """
-    own = str(shelf.uploads)
 
     def work() -> None:
-        file = _file(shelf, id, own)
-        with shelf.library.store.write() as writer:
-            Path(own, file.path).unlink(missing_ok=True)
+        store = shelf.library.store
+        if store.file(file.key) is None:
+            raise _unknown(file_id(file))
+        with store.write() as writer:
+            Path(file.root, file.path).unlink(missing_ok=True)
             writer.remove_files([file.key])
 
     shelf.indexing.meanwhile(work)
 
 
-def _file(shelf: Shelf, id: str, own: str) -> "StoredFile":
-    """The upload of an id; raises as `_deleted`."""
-    store = shelf.library.store
+def _file(shelf: Shelf, id: str) -> "StoredFile":
+    """The upload of an id.
+
+    Raises:
+        Fault: 404 for an id that no file has, 409 for a file of an indexed folder.
+    """
+    store, own = shelf.library.store, str(shelf.uploads)
     for file in store.files(Filter(roots=(own,))):
         if file_id(file) == id:
             return file
     if any(file_id(file) == id for file in store.files()):
         text = "this file lies in an indexed folder; remove it there, and the library forgets it with the next run"
         raise Fault(409, text, "not_an_upload", param="id")
-    raise Fault(404, f"the library has no file {id!r}", "file_not_found", param="id")
+    raise _unknown(id)
+
+
+def _unknown(id: str) -> Fault:
+    """The answer to an id that no file has."""
+    return Fault(404, f"the library has no file {id!r}", "file_not_found", param="id")

@@ -6,36 +6,41 @@ is taken from this server's own page only.
 """
 
 import asyncio
+import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anyseek.server.audit import Audit, Entry
 from anyseek.server.faults import Fault, answer_to, closing
+from anyseek.server.fetching import Fetched, Fetches
 from anyseek.server.keys import Key, Keys, Role
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
 from anyseek.server.sessions import Sessions, token_of
 
-__all__ = ["Door", "Roles", "entry_of", "key_of"]
+__all__ = ["Door", "Roles", "entry_of", "fetched_of", "key_of"]
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ENTRY = "anyseek.entry"
 KEY = "anyseek.key"
+ASKED = "anyseek.asked"
+FETCHED = "anyseek.fetched"
 SAFE = ("GET", "HEAD")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OTHER = "other"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LEFT = 499
 
 Roles = dict[tuple[str, str], Role | None]
-"""(method, address) -> the role that it needs, None for everybody; whatever else is asked for needs `read`.
-
-An address that ends in `/*` stands for all that are one step below.
-"""
+"""(method, address as its route has it) -> the role that it needs, None for everybody; all others need `read`."""
 
 
 def entry_of(scope: Scope) -> Entry:
@@ -48,6 +53,12 @@ def key_of(scope: Scope) -> Key | None:
     """The key of a request; None where none are needed."""
     key: Key | None = scope.get(KEY)
     return key
+
+
+def fetched_of(scope: Scope) -> Fetched:
+    """What has been fetched for a request, which is let go with its answer."""
+    fetched: Fetched = scope[FETCHED]
+    return fetched
 
 
 class Door:
@@ -68,13 +79,14 @@ class Door:
         self.roles = roles
         self.sessions = sessions
         self.metrics = metrics
-        self.addresses: frozenset[str] = frozenset()
+        self.routes: Sequence[Route] = ()
         self.streamed: frozenset[tuple[str, str]] = frozenset()
         self.is_draining = False
         self.inside = 0
         self._audit = Audit(options.audit)
         self._active: Counter[str | None] = Counter()
         self._bytes = 0
+        self._fetches = Fetches(options.bounds)
         metrics.inside.set_function(lambda: self.inside)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +96,7 @@ class Door:
                 await self.app(scope, receive, send)
             return
         entry, begun = Entry(secrets.token_hex(8)), time.perf_counter()
-        scope[ENTRY] = entry
+        scope[ENTRY], scope[ASKED] = entry, self._asked(scope)
         answer = _noting(send, entry)
         try:
             async with self._admitted(scope, entry):
@@ -99,23 +111,26 @@ class Door:
             if not entry.status:
                 await answer_to(error)(scope, receive, answer)
         finally:
-            entry.endpoint = f"{scope['method']} {self._documented(scope)}"
+            entry.endpoint = " ".join(scope[ASKED])
             entry.seconds = time.perf_counter() - begun
             self._audit.write(entry)
             self.metrics.request(entry.endpoint, entry.status, entry.seconds, items=entry.items, tokens=entry.tokens)
 
-    def _documented(self, scope: Scope) -> str:
-        """The address as documented; what nobody documented is not repeated."""
-        path: str = scope["path"]
-        return path if path in self.addresses else str(getattr(scope.get("route"), "path", "other"))
+    def _asked(self, scope: Scope) -> tuple[str, str]:
+        """The method, and the address of the route that the framework will choose; nothing that somebody made up."""
+        found = {route.matches(scope)[0]: route.path for route in reversed(self.routes)}
+        path = found.get(Match.FULL) or found.get(Match.PARTIAL, OTHER)
+        return scope["method"] if scope["method"] in METHODS else OTHER, path
 
     @asynccontextmanager
     async def _admitted(self, scope: Scope, entry: Entry) -> AsyncIterator[None]:
         """A place inside, for those who may have one.
 
         Raises:
-            Fault: 401, 403, 429 or 503.
+            Fault: 400, 401, 403, 429 or 503.
         """
+        if CONTROL.search(scope["path"]):
+            raise Fault(400, "an address has no control characters; leave them out", "invalid_address")
         headers = Headers(scope=scope)
         self._judge_page(headers)
         role = self._role(scope)
@@ -145,10 +160,7 @@ class Door:
 
     def _role(self, scope: Scope) -> Role | None:
         """What a request needs; who needs none may send no body either."""
-        method, path = scope["method"], scope["path"]
-        exact = (method, path)
-        below = (method, path.rpartition("/")[0] + "/*")
-        return self.roles[exact] if exact in self.roles else self.roles.get(below, "read")
+        return self.roles.get(scope[ASKED], "read")
 
     def _judge_page(self, headers: Headers) -> None:
         """Raise Fault for a page that was not named, and for a name that is not this server's."""
@@ -211,15 +223,17 @@ class Door:
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then let the application answer; a client that leaves ends the work for it."""
-        if (scope["method"], scope["path"]) in self.streamed:
+        if scope[ASKED] in self.streamed:
             await self._streamed(scope, receive, send)
             return
         body = bytearray()
+        scope[FETCHED] = fetched = Fetched(self._fetches)
         try:
             await self._read(scope, receive, body)
             await self._finished(asyncio.ensure_future(self.app(scope, _once(bytes(body)), send)), receive)
         finally:
             self._bytes -= len(body)
+            fetched.release()
 
     async def _finished(self, task: "asyncio.Future[None]", receive: Receive) -> None:
         """Wait for an answer, unless the client leaves or it takes too long."""
@@ -237,7 +251,7 @@ class Door:
             gone.cancel()
 
     async def _streamed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application read the body as it comes, counted, each piece in time.
+        """Let the application read the body as it comes, counted, and never slower than it may be.
 
         Raises:
             Fault: 413 before the body when it says that it is too large; the application meets 408 and 413 as it reads.
@@ -245,17 +259,20 @@ class Door:
         bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > bounds.upload_bytes:
             raise _too_large(bounds.upload_bytes)
-        read, ended = 0, asyncio.Event()
+        read, waited, ended = 0, 0.0, asyncio.Event()
 
         async def counted() -> Message:
-            nonlocal read
+            nonlocal read, waited
             if ended.is_set():
                 await asyncio.Event().wait()
+            begun, late = time.perf_counter(), bounds.body_seconds + read / bounds.upload_rate - waited
             try:
-                async with asyncio.timeout(bounds.body_seconds):
+                async with asyncio.timeout(min(bounds.body_seconds, late)):
                     message = await receive()
             except TimeoutError:
-                raise Fault(408, f"nothing came for {bounds.body_seconds:g} s", "body_timeout") from None
+                text = f"nothing came for {bounds.body_seconds:g} s, or less than {bounds.upload_rate:,} bytes a second"
+                raise Fault(408, text, "body_timeout") from None
+            waited += time.perf_counter() - begun  # for the client alone, not for the disk
             read += len(message.get("body", b""))
             if read > bounds.upload_bytes:
                 raise _too_large(bounds.upload_bytes)

@@ -30,7 +30,7 @@ from anyseek.server.faults import Fault, closing
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
-from anyseek.server.planning import Plan, Planned
+from anyseek.server.planning import Plan, Planned, in_turn, unless_stopped
 from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, parted, portions
 
 __all__ = ["Engine", "Models"]
@@ -187,9 +187,9 @@ class Engine:
         stop = threading.Event()
         try:
             if is_text:
-                return await loop.run_in_executor(self._reading, _all, make, stop)
+                return await loop.run_in_executor(self._reading, in_turn, make, stop)
             plans = await loop.run_in_executor(self._opening, make)
-            begun = [loop.run_in_executor(self._opening, _unless, stop, one) for one in plans]
+            begun = [loop.run_in_executor(self._opening, unless_stopped, stop, one) for one in plans]
             found = await asyncio.gather(*begun)
         finally:
             stop.set()
@@ -214,18 +214,22 @@ class Engine:
         try:
             done = self._queue.put(cut)
         except Full:
-            raise Fault(503, "the queue is full", "queue_full", retry_after=self.retry_after) from None
+            raise self._full() from None
         except Closed:
             raise closing() from None
         return await asyncio.wrap_future(done)
 
-    async def in_thread(self, work: Callable[[], Thing]) -> Thing:
+    async def in_thread(self, work: Callable[[], Thing], *, patient: bool = False) -> Thing:
         """What a function gives that waits for the lane itself, by `wait`. Cancel it, and what it waits for leaves.
 
+        Args:
+            work: the function.
+            patient: wait for room in a full queue too.
+
         Raises:
-            Fault: 503 when the server is shutting down.
+            Fault: 503 when the server is shutting down, or the queue is full.
         """
-        leaving = Leaving()
+        leaving = Leaving(patient=patient)
         context = contextvars.copy_context()
         context.run(LEAVING.set, leaving)
         try:
@@ -238,10 +242,11 @@ class Engine:
     def wait(self, kind: Kind, rows: Sequence[Planned]) -> Iterator[tuple[Portion, Tensor | InputError]]:
         """States `(rows, hidden)` of each portion of rows, or what was wrong with it, once all are computed.
 
-        It blocks, also while the queue is full; for threads that nobody answers from.
+        It blocks, also while the queue is full where whoever asked is patient; for threads that nobody answers from.
 
         Raises:
             Closed: nothing more is taken, or whoever asked has left.
+            Fault: 503 when the queue is full.
             CapacityError: a row does not fit into the memory of the device.
         """
         width = self.ready().computes(kind)[0].backbone.config.text.hidden_size
@@ -254,6 +259,8 @@ class Engine:
             except Full:
                 if leaving is not None and leaving.has_left:
                     raise Closed from None
+                if leaving is not None and not leaving.patient:
+                    raise self._full() from None
                 time.sleep(FULL_SECONDS)
         if leaving is not None:
             leaving.add([portion.work for portion in cut])
@@ -264,6 +271,10 @@ class Engine:
                 yield portion, error
             except CancelledError:
                 raise Closed from None
+
+    def _full(self) -> Fault:
+        """The answer where there is no room."""
+        return Fault(503, "the queue is full", "queue_full", retry_after=self.retry_after)
 
     def _first(self) -> None:
         """The thread of the first device: load, let the others begin, compute."""
@@ -378,19 +389,3 @@ def _warm(models: Models) -> None:
         models.embedder.encode("a")
     if models.reranker is not None:
         models.reranker.predict([("a", "b")])
-
-
-def _all(make: Callable[[], list[Plan]], stop: threading.Event) -> list[Planned]:
-    """All rows of a request, one after the other, as long as somebody waits."""
-    return [plan() for plan in make() if not stop.is_set()]
-
-
-def _unless(stop: threading.Event, plan: Plan) -> Planned | InputError | None:
-    """One row, or its error, which stops those after it; None when it was stopped itself."""
-    if stop.is_set():
-        return None
-    try:
-        return plan()
-    except InputError as error:
-        stop.set()
-        return error

@@ -1,5 +1,6 @@
 """What goes wrong, in the shape that OpenAI's clients read, with the right status."""
 
+import errno
 import json
 import logging
 import traceback
@@ -14,7 +15,18 @@ from starlette.responses import Response
 
 from anyseek import errors
 
-__all__ = ["TAG", "ErrorAnswer", "Fault", "answer_to", "body_of", "closing", "documented", "fault_of", "param_of"]
+__all__ = [
+    "TAG",
+    "ErrorAnswer",
+    "Fault",
+    "answer_to",
+    "body_of",
+    "closing",
+    "documented",
+    "fault_of",
+    "param_of",
+    "unkept",
+]
 
 log = logging.getLogger("anyseek.server")
 
@@ -37,6 +49,7 @@ KINDS = {
     429: "rate_limit_error",
     504: "timeout_error",
 }
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 MEANINGS = {
     400: "The request is wrong; the message names the input, the part and the remedy.",
     401: "No key, or an unknown one.",
@@ -51,6 +64,7 @@ MEANINGS = {
     500: "A fault of the server.",
     503: "Loading, full or shutting down; see Retry-After.",
     504: "Not computed in time.",
+    507: "The disk is full, or takes nothing.",
 }
 
 
@@ -163,6 +177,14 @@ async def handled(_: Request, error: Exception) -> Response:
 def closing() -> Fault:
     """The answer of a server that is about to end."""
     return Fault(503, "the server is shutting down", "shutting_down", retry_after=5)
+
+
+def unkept(error: BaseException) -> Fault:
+    """The answer where nothing can be written: for want of the right to, else of room."""
+    reason = getattr(error, "strerror", None) or "the disk is full"
+    if getattr(error, "errno", None) in UNWRITABLE:
+        return Fault(409, f"nothing can be written here ({reason}); give the server the right to", "not_writable")
+    return Fault(507, f"nothing can be kept here ({reason}); make room on its disk", "disk_full", retry_after=60)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

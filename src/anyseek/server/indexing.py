@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from anyseek.errors import AnyseekError, CapacityError
-from anyseek.server.faults import Fault, closing
+from anyseek.errors import AnyseekError, CapacityError, ConfigError
+from anyseek.server.faults import Fault, closing, unkept
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.queue import Closed
 
@@ -22,6 +22,8 @@ log = logging.getLogger("anyseek.server")
 
 BATCH_SECONDS = 5.0
 """About how long a batch takes: after it a job can be stopped, and an upload has its turn."""
+LOCKED = "is being written by"
+"""What a lock says that is taken; a device that is too small is a CapacityError too."""
 LAST_SECONDS = 10
 """For the batch that is under way when the server ends."""
 
@@ -64,12 +66,14 @@ class _TurnError(Exception):
 class Indexing:
     """Writes to one library: a job at a time, and uploads between its batches."""
 
-    def __init__(self, library: "Library", folders: tuple[Path, ...] = ()) -> None:
-        """Of a library; `folders` are indexed beside those that it knows."""
+    def __init__(
+        self, library: "Library", folders: tuple[Path, ...] = (), after: Callable[[], None] = lambda: None
+    ) -> None:
+        """Of a library; `folders` are indexed beside those that it knows, and each job calls `after` at its end."""
         self.job: Job | None = None
-        self._library, self._folders = library, folders
+        self._library, self._folders, self._after = library, folders, after
         self._stopping = threading.Event()
-        self._leaving = Leaving()
+        self._leaving = Leaving(patient=True)
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._writing = False
@@ -110,16 +114,19 @@ class Indexing:
         """What a function gives that writes to the library, between two batches of the job.
 
         Raises:
-            Fault: 409 when another process is writing, 503 when the server is shutting down.
+            Fault: 409 when another process is writing, or nobody can; 503 when the server is shutting down; 507 for a
+                full disk.
         """
         with self._changed:
             self._wanting += 1
         try:
             with self._turn(first=True):
                 return work()
-        except CapacityError as error:
-            text = "another process is writing to the library; wait for it, or stop it"
-            raise Fault(409, text, "library_locked", retry_after=10) from error
+        except (CapacityError, ConfigError) as error:
+            fault = _fault_of(error)
+            if fault is None:
+                raise
+            raise fault from error
         finally:
             with self._changed:
                 self._wanting -= 1
@@ -152,6 +159,7 @@ class Indexing:
         try:
             while not self._done():
                 pass
+            self._after()
             self._note(state="done", seconds_left=0.0, current=None)
         except (_StoppedError, Closed):
             self._note(state="stopped", seconds_left=None, current=None)
@@ -197,3 +205,14 @@ class Indexing:
         """Change what is told of the job."""
         assert self.job is not None
         self.job = replace(self.job, **changes)  # type: ignore[arg-type]
+
+
+def _fault_of(error: CapacityError | ConfigError) -> Fault | None:
+    """The answer where a library cannot be written to; None for an error that is of something else."""
+    cause = error.__cause__  # of a full disk, or a folder that takes nothing; a lock that is taken has none
+    if isinstance(cause, OSError) or (cause and isinstance(error, CapacityError)):
+        return unkept(cause)
+    if LOCKED in str(error):
+        text = "another process is writing to the library; wait for it, or stop it"
+        return Fault(409, text, "library_locked", retry_after=10)
+    return None

@@ -9,10 +9,16 @@ __all__ = ["LEAVING", "Leaving"]
 
 
 class Leaving:
-    """What somebody waits for, who may leave."""
+    """What somebody waits for, who may leave.
 
-    def __init__(self) -> None:
+    Attributes:
+        has_left: whether they have.
+        patient: whether they wait for room in a full queue too.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
         """Nothing yet."""
+        self.patient = patient
         self.has_left = False
         self._works: list[Work] = []
         self._lock = threading.Lock()

@@ -21,6 +21,9 @@ class Bounds:
         body_bytes: most bytes of one body.
         upload_bytes: most bytes of a file that is sent to the library; it goes to disk as it comes.
         bodies_bytes: most bytes of all bodies that are being worked on.
+        fetched_bytes: most bytes that the addresses in one request may lead to, all of them together.
+        all_fetched_bytes: the same of all requests that are being worked on.
+        held_bytes: most memory for the vectors of a library that is to be held, at the start.
         items: most inputs or documents of one request.
         characters: most characters in the prompts of one request; they are tokenised before anything can be cut.
         request_tokens: most tokens of one request, all its prompts together.
@@ -28,7 +31,8 @@ class Bounds:
         concurrency: most requests of one key at a time; more are refused with 429.
         requests: most requests of all keys at a time; more are refused with 503.
         connections: most open connections.
-        body_seconds: most time that a body may take to arrive, and the headers of a request.
+        body_seconds: most time that a body may take to arrive, and the headers of a request; of an upload each piece.
+        upload_rate: fewest bytes a second of an upload, after its first `body_seconds`.
         request_seconds: most time from the body to the answer.
         drain_seconds: most time that a shutdown waits for what was taken.
     """
@@ -36,6 +40,9 @@ class Bounds:
     body_bytes: int = 64 * MIB
     upload_bytes: int = 2048 * MIB
     bodies_bytes: int = 512 * MIB
+    fetched_bytes: int = 256 * MIB
+    all_fetched_bytes: int = 1024 * MIB
+    held_bytes: int = 16384 * MIB
     items: int = 2048
     characters: int = 1 << 22
     request_tokens: int = 1 << 20
@@ -44,6 +51,7 @@ class Bounds:
     requests: int = 512
     connections: int = 2048
     body_seconds: float = 30
+    upload_rate: int = 16 << 10
     request_seconds: float = 600
     drain_seconds: float = 60
 
@@ -67,6 +75,7 @@ class ServerOptions:
         aliases: further names of the models in requests, such as one that a client has built in.
         library: folder or address of the library that is served; None for none.
         folders: what is indexed into it from the start.
+        hold: whether all its vectors are held in memory.
         audit: file that gets a line of JSON for every request, without contents; None for none.
         bounds: how much may be asked.
         batch_tokens: most tokens and merged patches computed together.
@@ -82,6 +91,7 @@ class ServerOptions:
     aliases: tuple[str, ...] = ()
     library: Path | str | None = None
     folders: tuple[Path, ...] = ()
+    hold: bool = False
     audit: Path | None = None
     bounds: Bounds = Bounds()
     batch_tokens: int = 8192
@@ -102,6 +112,8 @@ class ServerOptions:
                 or origin != f"{parts.scheme}://{parts.netloc}"
             ):
                 raise ConfigError(f"origin {origin!r} must be scheme://host[:port], named one by one (no '*', no path)")
+        if self.hold and self.library is None:
+            raise ConfigError("hold needs a library; name one, or folders")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port must be between 0 and 65535 (got {self.port})")
         for name in ("batch_tokens", "batch_seconds"):

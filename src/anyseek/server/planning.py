@@ -3,17 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 
 from anyseek.engine.compute import Row, row_of
 from anyseek.engine.prefixes import WORTH
 from anyseek.errors import InputError, LimitError
 from anyseek.items import File, Image, Item, Page, Part, Text, Video
-from anyseek.media import open_source
 from anyseek.processing import Prepared, Processor
 from anyseek.processing.layout import Visual, resolve, visual_of
+from anyseek.server.fetching import Fetched
 from anyseek.server.inputs import Given
 
-__all__ = ["Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
+__all__ = ["Plan", "Planned", "costs", "in_turn", "opened", "plan_items", "plan_pairs", "planned", "unless_stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,21 @@ Plan = Callable[[], Planned]
 """Plans one row."""
 
 
-def plan_items(processor: Processor, inputs: Sequence[Given], most: int | None, whole: bool) -> list[Plan]:
+def plan_items(
+    processor: Processor, fetched: Fetched, inputs: Sequence[Given], most: int | None, whole: bool
+) -> list[Plan]:
     """One plan of an embedding prompt for each input, to be called in any thread.
 
     Args:
         processor: of the embedding model.
+        fetched: for the request.
         inputs: of a request.
         most: tokens that are left of each input's text; None leaves all.
         whole: raise when an input does not fit uncut and at its resolution, rather than cut or shrink it.
     """
 
     def plan(given: Given) -> Planned:
-        item, cut = _shortened(opened(given, processor), most, processor)
+        item, cut = _shortened(opened(given, processor, fetched), most, processor)
         prepared = _laid_out(processor, lambda: processor.prepare(item), [(given, item)])
         if whole and (cut or prepared.cut_characters or prepared.shrunk):
             limit = processor.options.limits.max_tokens or processor.options.max_tokens
@@ -69,11 +73,14 @@ def plan_items(processor: Processor, inputs: Sequence[Given], most: int | None, 
     return [partial(plan, given) for given in inputs]
 
 
-def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], most: int | None) -> list[Plan]:
+def plan_pairs(
+    processor: Processor, fetched: Fetched, query: Given, documents: Sequence[Given], most: int | None
+) -> list[Plan]:
     """One plan of a reranking prompt for each document, to be called in any thread; the query is opened at once.
 
     Args:
         processor: of the reranking model.
+        fetched: for the request.
         query: of the request.
         documents: likewise.
         most: tokens that are left of each document's text; None leaves all.
@@ -81,10 +88,10 @@ def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], m
     Raises:
         InputError: the query cannot be opened.
     """
-    asked = opened(query, processor)
+    asked = opened(query, processor, fetched)
 
     def plan(given: Given) -> Planned:
-        item, cut = _shortened(opened(given, processor), most, processor)
+        item, cut = _shortened(opened(given, processor, fetched), most, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)
@@ -93,8 +100,24 @@ def plan_pairs(processor: Processor, query: Given, documents: Sequence[Given], m
     return [partial(plan, given) for given in documents]
 
 
-def opened(given: Given, processor: Processor) -> Item:
-    """The item with every source at hand, so that it is fetched once and an error knows its part."""
+def in_turn(make: Callable[[], list[Plan]], stop: Event) -> list[Planned]:
+    """All rows of a request, one after the other, as long as somebody waits."""
+    return [plan() for plan in make() if not stop.is_set()]
+
+
+def unless_stopped(stop: Event, plan: Plan) -> Planned | InputError | None:
+    """One row, or its error, which stops those after it; None when it was stopped itself."""
+    if stop.is_set():
+        return None
+    try:
+        return plan()
+    except InputError as error:
+        stop.set()
+        return error
+
+
+def opened(given: Given, processor: Processor, fetched: Fetched) -> Item:
+    """The item with every source at hand, so that it is fetched once, and counted, and an error knows its part."""
     media = processor.options.media
     parts: list[Part] = []
     for part, place in zip(given.item.parts, given.parts, strict=True):
@@ -104,8 +127,10 @@ def opened(given: Given, processor: Processor) -> Item:
                 frames = []
                 for number, frame in enumerate(part.source):
                     where = f"{place}[{number}]"
-                    frames.append(open_source(frame, media))
+                    frames.append(fetched.open(frame, media))
                 part = replace(part, source=frames)
+            elif not isinstance(part, Text):
+                part = replace(part, source=fetched.open(part.source, media))
             parts += resolve(Item((part,)), media).parts
         except InputError as error:
             raise error.at(where) from None

@@ -1,6 +1,7 @@
 """A running server: it listens, drains when it is told to end, and ends."""
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -9,11 +10,13 @@ from types import FrameType
 
 import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anyseek.errors import ConfigError
 from anyseek.server.app import App
 from anyseek.server.engine import Engine, Models
+from anyseek.server.faults import Fault, answer_to, body_of
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions, is_loopback
 
@@ -80,18 +83,18 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, options: ServerOptions) -> None:
         """Serve an application."""
+        bounds = options.bounds
         super().__init__(
             uvicorn.Config(
                 app.asgi,
                 loop="asyncio",
-                http=patient(options.bounds.body_seconds),
+                http=type("Bounded", (Patient,), {"seconds": bounds.body_seconds, "most": bounds.connections}),
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=options.bounds.connections,
                 timeout_graceful_shutdown=LAST_SECONDS,
                 h11_max_incomplete_event_size=HEADER_BYTES,
             )
@@ -99,13 +102,16 @@ class Server(uvicorn.Server):
         self.app = app
         self.options = options
         self._draining_since: float | None = None
+        self._is_told = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: the first one drains, the second one ends at once."""
-        if self._draining_since is not None:
+        """A signal: the first one drains, at the next tick, the second one ends at once.
+
+        Nothing else is done here, since the thread that a signal interrupts may hold a lock that draining needs.
+        """
+        if self._is_told:
             self.should_exit = self.force_exit = True
-            return
-        self.drain()
+        self._is_told = True
 
     def drain(self) -> None:
         """Refuse new requests; end when none is inside."""
@@ -115,6 +121,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether it is time to end."""
+        if self._is_told and self._draining_since is None:
+            self.drain()
         if self._draining_since is not None:
             late = time.monotonic() - self._draining_since > self.options.bounds.drain_seconds
             self.should_exit = self.should_exit or late or not self.app.door.inside
@@ -123,47 +131,70 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def patient(seconds: float) -> type[H11Protocol]:
-    """HTTP/1.1 that waits this long, and no longer, for headers, and for the rest of a body that nobody wants."""
+async def full(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application of a connection too many."""
+    answer = answer_to(Fault(503, "the server has too many connections", "server_full", retry_after=2))
+    answer.headers["Connection"] = "close"
+    await answer(scope, receive, send)
 
-    class Patient(H11Protocol):
-        """One connection."""
 
-        _timer: asyncio.TimerHandle | None = None
+class Patient(H11Protocol):
+    """A connection of HTTP/1.1.
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """It opens."""
-            super().connection_made(transport)
-            self._watch()
+    It waits for `seconds`, and no longer, for headers, and for the rest of a body that nobody wants. Beyond `most`
+    connections it only says so; what is no HTTP is answered as all other errors are.
+    """
 
-        def data_received(self, data: bytes) -> None:
-            """Something came."""
-            super().data_received(data)
-            self._watch()
+    seconds: float
+    most: int
+    _timer: asyncio.TimerHandle | None = None
 
-        def on_response_complete(self) -> None:
-            """An answer has been sent."""
-            super().on_response_complete()
-            self._watch()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """It opens."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self.app = full
+        self._watch()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            """It closes."""
-            super().connection_lost(exc)
+    def data_received(self, data: bytes) -> None:
+        """Something came."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """An answer has been sent."""
+        super().on_response_complete()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        body = json.dumps(body_of(Fault(400, msg, "invalid_http"))).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        start = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (start, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It closes."""
+        super().connection_lost(exc)
+        self._stop()
+
+    def _watch(self) -> None:
+        """Begin to wait, or stop, as the state of the connection has it; a byte now and then gains no time."""
+        theirs = self.conn.their_state
+        answered = self.cycle is not None and self.cycle.response_complete
+        if theirs is not h11.IDLE and not (answered and theirs is h11.SEND_BODY):
             self._stop()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.seconds, self.transport.close)
 
-        def _watch(self) -> None:
-            """Begin to wait, or stop, as the state of the connection has it; a byte now and then gains no time."""
-            theirs = self.conn.their_state
-            answered = self.cycle is not None and self.cycle.response_complete
-            if theirs is not h11.IDLE and not (answered and theirs is h11.SEND_BODY):
-                self._stop()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(seconds, self.transport.close)
-
-        def _stop(self) -> None:
-            """Wait no longer."""
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-    return Patient
+    def _stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -8,12 +8,12 @@ from starlette.requests import Request
 
 from anyseek.items import Text
 from anyseek.model import yes_no_logit
-from anyseek.server.door import entry_of
+from anyseek.server.door import entry_of, fetched_of
 from anyseek.server.engine import Engine, Models
 from anyseek.server.faults import Fault
 from anyseek.server.inputs import Given
 from anyseek.server.options import ServerOptions
-from anyseek.server.planning import Planned, plan_items, plan_pairs
+from anyseek.server.planning import Plan, Planned, plan_items, plan_pairs
 from anyseek.server.queue import Kind
 
 __all__ = ["Service"]
@@ -57,7 +57,12 @@ class Service:
         """
         processor = self.engine.ready().processor("embedding")
         self.check(request, inputs)
-        rows = await self.engine.plan(lambda: plan_items(processor, inputs, most, whole), is_text=_is_text(inputs))
+        fetched = fetched_of(request.scope)
+
+        def plans() -> list[Plan]:
+            return plan_items(processor, fetched, inputs, most, whole)
+
+        rows = await self.engine.plan(plans, is_text=_is_text(inputs))
         return await self._computed(request, "embedding", rows), rows
 
     async def score(
@@ -79,7 +84,12 @@ class Service:
         processor = models.processor("reranking")
         self.check(request, documents, query)
         is_text = _is_text([query, *documents])
-        rows = await self.engine.plan(lambda: plan_pairs(processor, query, documents, most), is_text=is_text)
+        fetched = fetched_of(request.scope)
+
+        def plans() -> list[Plan]:
+            return plan_pairs(processor, fetched, query, documents, most)
+
+        rows = await self.engine.plan(plans, is_text=is_text)
         states = await self._computed(request, "reranking", rows)
         scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
         return scores, rows

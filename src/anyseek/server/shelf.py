@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anyseek.errors import ConfigError, SourceError
 from anyseek.media import MediaOptions
 from anyseek.server.faults import Fault
@@ -32,9 +34,24 @@ class Shelf:
         model: name of the model that it is made with.
     """
 
-    def __init__(self, engine: "Engine", place: Path | str | None, folders: tuple[Path, ...] = ()) -> None:
-        """Hold the library that lies at `place`, once it is opened, and index folders then."""
+    def __init__(
+        self,
+        engine: "Engine",
+        place: Path | str | None,
+        folders: tuple[Path, ...] = (),
+        *,
+        hold: int | None = None,
+    ) -> None:
+        """Serve the library that lies at `place`, once it is opened, and index folders then.
+
+        Args:
+            engine: computes for it.
+            place: None for no library.
+            folders: beside those that it knows.
+            hold: hold its vectors in memory, unless they take more bytes than this; None searches them on disk.
+        """
         self.place, self.folders = place, folders
+        self._hold = hold
         self._engine = engine
         self.model = ""
         self._library: Library | None = None
@@ -50,6 +67,7 @@ class Shelf:
         Raises:
             ConfigError: the library was made with another model or other settings.
             SourceError: a folder is not there.
+            CapacityError: its vectors are to be held, and take more memory than they may.
         """
         if self.place is None:
             return
@@ -77,7 +95,10 @@ class Shelf:
         library = Library.open(self.place, embedder, reranker, fusion=models.fusion)
         library.queries = queued(models.embedder, self._engine, strict)
         self.model = models.names["embedding"][0]
-        self._indexing = Indexing(library, self.folders)
+        if self._hold is not None:
+            Store.open(self.place).hold(self._hold)  # by itself, since what is held refuses to grow beyond it later
+            library.store.hold()
+        self._indexing = Indexing(library, self.folders, self._refresh)
         self._library = library
         for left in Path(self._uploads).glob(".*.part") if self._uploads else ():
             if time.time() - left.stat().st_mtime > DAY:  # of a server that ended while it was coming
@@ -163,6 +184,12 @@ class Shelf:
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(place, places[place])
         return text
+
+    def _refresh(self) -> None:
+        """Read now what a job has changed of the vectors in memory, which else the next search would do."""
+        if self._hold is not None:
+            store = self.library.store
+            store.recall(np.eye(1, store.fingerprint.width)[0], 1)
 
     def _check(self) -> None:
         """Raise Fault where there is no library."""
