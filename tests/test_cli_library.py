@@ -174,6 +174,28 @@ def test_filters_and_examples(run: Run, indexed: Path, folder: Path) -> None:
     assert run("search", "x", "--library", indexed, "--unlike", folder / "none.png", code=4).stderr
 
 
+def test_more_like_one_but_unlike_another(run: Run, indexed: Path, folder: Path) -> None:
+    def more(*given: Any) -> list[str]:
+        rows = json.loads(run("search", "--like", apple, "--library", indexed, "--json", *given).stdout)["hits"]
+        return [Path(row["paths"][0]).name for row in rows]
+
+    apple = json.loads(run("search", "red apple", "--library", indexed, "--json").stdout)["hits"][0]["id"]
+    first = more()[0]
+    assert more("--unlike", folder / "sub" / first if (folder / "sub" / first).exists() else folder / first)[0] != first
+
+
+def test_how_large_files_may_be(run: Run, folder: Path, place: Path, engine: Engine) -> None:
+    limits = ("--max-file-gib", 3, "--max-hours", 8, "--max-pages", 20_000)
+    run("index", folder, "--library", place, *limits)
+    media = engine.loaded[-1][1]["media"]
+    assert (media.max_bytes, media.max_seconds, media.max_pages) == (3 << 30, 8 * 3600, 20_000)
+    assert media.max_source_frames == 8 * 3600 * 240
+    run("search", "dog", "--library", place, "--max-pages", 20_000)  # the library is no other by it
+    assert engine.loaded[-1][1]["media"].max_pages == 20_000
+    refused = run("search", folder, "report", "--no-rerank", "--max-pages", 2).stderr
+    assert "has 3 pages, more than 2; raise MediaOptions.max_pages (anyseek index --retry --max-pages)" in refused
+
+
 def test_nothing_relevant_is_an_answer(
     run: Run, indexed: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anyseek.errors import ConfigError
 from anyseek.index import Filter, Store, StoredFile, Thing
 from anyseek.index.filters import pattern
-from tests.index.conftest import KINDS, WIDTH, file_of, ids, print_
+from tests.index.conftest import KINDS, QUERY, WIDTH, file_of, ids, print_
 
 NAMES = [
     "a", "a/b", "ab", "a/b/c.pdf", "a/bc", "100%", "100%/x", "100_/x", "it's", "it''s", "' OR 1=1 --", "');",
@@ -143,3 +143,11 @@ def test_what_is_asked_of_files_holds_of_one_file(store: Store) -> None:
         writer.put_files([file_of("x/big", "one", size=1000), replace(file_of("y/small", "one"), size=1)])
     assert ids(store.recall(query, 9, Filter(under="x", min_bytes=500))) == ["one.0", "one.1"]
     assert store.recall(query, 9, Filter(under="y", min_bytes=500)) == []
+
+
+def test_numbers_that_no_column_can_have_count_as_the_nearest(store: Store) -> None:
+    most = 10**20
+    for where in (Filter(before=most), Filter(after=-most), Filter(max_bytes=most), Filter(pages=(-most, most))):
+        assert set(ids(store.recall(QUERY, 5, where))) == {"one.0", "one.1"}
+    for where in (Filter(after=most), Filter(before=-most), Filter(min_bytes=most), Filter(pages=(most, most))):
+        assert not store.recall(QUERY, 5, where)

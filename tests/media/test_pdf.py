@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anyseek.errors import DecodeError, InputError, LimitError
-from anyseek.media import MediaOptions, page_text, pdf, probe_page, render_page
+from anyseek.media import MediaOptions, count_pages, page_text, pdf, probe_page, render_page
 
 OPTIONS = MediaOptions()
 Make = Callable[..., bytes]
@@ -100,8 +100,10 @@ def test_no_such_page(make_pdf: Make, number: int) -> None:
 def test_limits(make_pdf: Make) -> None:
     data = make_pdf(*["/MediaBox [0 0 9 9]"] * 3)
     assert probe_page(data, 1, MediaOptions(max_pages=3)).pages == 3
-    with pytest.raises(LimitError, match=r"has 3 pages, more than 2; raise MediaOptions.max_pages"):
-        probe_page(data, 1, MediaOptions(max_pages=2))
+    assert count_pages(data, MediaOptions(max_pages=3)) == 3
+    for call in (lambda media: probe_page(data, 1, media), lambda media: count_pages(data, media)):
+        with pytest.raises(LimitError, match=r"has 3 pages, more than 2; raise MediaOptions.max_pages"):
+            call(MediaOptions(max_pages=2))
     with pytest.raises(LimitError, match=r"page 1 of <\d+ bytes> is 100x101 pixels"):
         render_page(data, 1, (100, 101), MediaOptions(max_source_pixels=10_000))
     for size in ((0, 5), (5, -1)):

@@ -1,5 +1,6 @@
 """Asking a library: legs, blending, groups, near-duplicates, what is not sought, a second reading, and the judge."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 from anyseek.engine import Scored
 from anyseek.errors import ConfigError, InputError
-from anyseek.index import Filter, Recalled
+from anyseek.index import Filter, Recalled, Thing
+from anyseek.integrations.spots import about
 from anyseek.items import Image, Item, Page, Text
 from anyseek.search import Answers, AskOptions, Fusion, Library
-from anyseek.search.answers import Asked, Stage
+from anyseek.search.answers import Asked, Candidate, Stage
 from anyseek.search.asking import Readers
+from anyseek.search.groups import collapse
 from anyseek.search.judge import NAMES, Judge
 from anyseek.search.legs import blended, closeness
 from tests.fakes import words
@@ -161,6 +164,53 @@ def test_more_like_one(asked: Library) -> None:
     assert {hit.thing.kind for hit in only} == {"text"}
     with pytest.raises(InputError, match="has no thing"):
         asked.like("nothing.0")
+
+
+@pytest.fixture
+def years(library: Library, tmp_path: Path) -> Library:
+    """The same picture in two folders, of which one has a tag."""
+    root = tmp_path / "years"
+    for year in ("2024", "2025"):
+        (root / year).mkdir(parents=True)
+        noisy(1).save(root / year / "pear.png")
+        os.utime(root / year / "pear.png", (0, int(year)))
+    library.index([root])
+    with library.store.write() as writer:
+        writer.tag([(str(root.resolve()), "2025/pear.png")], add=["new"])
+    return library
+
+
+@pytest.mark.parametrize(
+    "where", [Filter(under="2025"), Filter(glob="2025/**"), Filter(tags=("new",)), Filter(after=2025 * 10**9)]
+)
+def test_an_answer_is_named_by_files_that_fit_the_filter(years: Library, where: Filter) -> None:
+    (every,) = years.search("pear")
+    assert [path.parent.name for path in every.paths] == ["2024", "2025"]
+    (hit,) = years.search("pear", where=where)
+    assert [path.parent.name for path in hit.paths] == ["2025"]
+    assert about(hit)["path"] == str(hit.paths[0])
+    assert not years.search("pear", where=Filter(under="2025", without_tags=("new",))).hits
+
+
+def test_a_file_below_two_indexed_folders_is_told_once(library: Library, shelf: Path) -> None:
+    library.index([shelf, shelf / "old"])
+    paths = [path for hit in library.search("red apple", options=AskOptions(duplicates=False)) for path in hit.paths]
+    assert [path.name for path in paths].count("red apple.jpg") == 1
+
+
+def test_what_goes_while_it_is_asked_for_is_left_out(asked: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Thing(hash="gone", part=0, kind="image")
+    for leg in ("recall", "lexical"):
+        found = getattr(asked.store, leg)
+        monkeypatch.setattr(asked.store, leg, lambda *given, found=found: [Recalled(gone.id, 9.0), *found(*given)])
+    for unlike in ([], ["green apple"]):
+        assert "poem.txt" in names(asked.search("an apple", unlike=unlike))
+    things = asked.store.things
+    monkeypatch.setattr(asked.store, "things", lambda ids: things(ids) | {gone.id: gone})
+    kept = [one.thing.id for one in collapse(asked.store, [Candidate(thing=gone, similarity=1.0)] * 2)]
+    assert kept == []
+    for options in (AskOptions(), AskOptions(words=1)):
+        assert "poem.txt" in names(asked.search("an apple", options=options))
 
 
 def test_pictures_and_words_together(asked: Library, shelf: Path) -> None:

@@ -53,6 +53,20 @@ def test_every_kind_is_stored_and_a_second_run_encodes_nothing(library: Library,
     assert len(seen.encoded) == 8
 
 
+@pytest.mark.parametrize("seconds", [9_500_000_000, -9_500_000_000])
+def test_a_time_that_no_library_can_keep_counts_as_the_nearest(library: Library, tmp_path: Path, seconds: int) -> None:
+    root = tmp_path / "odd"
+    root.mkdir()
+    (root / "a.txt").write_text("a pear")
+    os.utime(root / "a.txt", (0, seconds))
+    if abs((root / "a.txt").stat().st_mtime_ns) < 1 << 63:
+        pytest.skip("this file system keeps no such time")
+    assert library.index([root]).indexed == 1
+    assert library.index([root]).unchanged == 1
+    (row,) = library.store.files()
+    assert abs(row.mtime) == (1 << 63) - 1
+
+
 def test_things_know_where_they_are(library: Library, folder: Path) -> None:
     library.index([folder])
     things = {file.path: library.store.things_of(str(file.hash)) for file in library.store.files() if file.hash}

@@ -62,3 +62,8 @@ def test_any_text_at_any_size() -> None:
 def test_numbers_that_leave_no_room(size: int, overlap: int) -> None:
     with pytest.raises(ConfigError, match="share"):
         next(passages("text", size, overlap))
+
+
+def test_a_long_text_without_sentences_is_cut_in_one_pass() -> None:
+    """Measuring all that is left before each cut would take minutes."""
+    assert sum(1 for _ in passages("é" * 20_000_000, 2000, 0)) == 20_000

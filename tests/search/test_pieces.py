@@ -1,7 +1,9 @@
 """A file becomes things: HTML and Markdown as they are read, office documents, pages with their text, segments."""
 
 import builtins
+import copy
 import importlib.util
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from anyseek.errors import ConfigError, DecodeError, LimitError
 from anyseek.index import Thing
 from anyseek.items import Image, Item, Page, Text, Video
 from anyseek.media import MediaOptions, open_source
-from anyseek.search import Library, office
+from anyseek.search import Found, Library, markup, office, walk
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
 from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of
 from tests.search.conftest import clip, pdf
@@ -46,6 +48,36 @@ def test_html_is_what_a_reader_sees() -> None:
     assert is_html(HTML)
     assert is_html("<!-- a comment -->\n<HTML lang=en>")
     assert not is_html("a text about <html>")
+
+
+def test_what_a_text_begins_with_is_told_in_one_pass() -> None:
+    assert not is_html("<!---->" * 500 + "x")  # a pattern that goes back takes twice as long for each
+    assert is_html('<?xml version="1.0"?>\n' + "<!-- -->\n" * 100 + "<!DOCTYPE  html>")
+    assert not is_html("<!-- never closed <html>")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ['<a b="', "<a b='", "<a ", "<!--", "<!", "</", "</script ", "<![CDATA[", " ", "\n ", " |", "<svg><p></p>", "&#1"],
+)
+def test_no_html_takes_more_than_a_few_passes(piece: str) -> None:
+    """What takes a time that grows with the square of a text is at these for minutes, or for days."""
+    for opened in ("", "<pre>", "<script>", "<a "):
+        text_of_html(opened + piece * (300_000 // len(piece)) + "x")
+
+
+def test_html_that_is_broken_is_read_as_far_as_it_goes() -> None:
+    assert text_of_html("<p>one <![foo[ two]]>three") == "one three"
+    assert text_of_html("<p>&#" + "1" * 5000 + "; &#65; &lt;p&gt;") == "\ufffd A <p>"
+    assert text_of_html("<p>1 < 2 <b title='x > y'>and</b> <i then") == "1 < 2 and <i then"
+    assert text_of_html("<p>seen<!-- never closed <p>hidden") == "seen"
+    assert text_of_html("a<script src='x' />b<IMG ALT=pear>") == "abpear"
+
+
+def test_large_markdown_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markup, "MOST_MARKDOWN", 10)
+    assert text_of_markdown("*one* two!") == "one two!"
+    assert text_of_markdown("*one* two!!") == "*one* two!!"
 
 
 def test_markdown_is_what_a_reader_sees() -> None:
@@ -82,6 +114,20 @@ def test_pages_bring_their_own_text(tmp_path: Path) -> None:
     assert item_of(found[1], Path("b.pdf")) == Item((Page(Path("b.pdf"), 2),))
     samples = Path(__file__).parents[2] / "samples" / "documents"
     assert any(piece.text for name in ("d001.pdf", "d009.pdf") for piece in pieces(samples / name))
+
+
+@pytest.mark.parametrize("page", ["null", "<< /Type /Page /MediaBox [0 0 9 9] /CropBox [50 50 60 60] >>"])
+def test_a_first_page_that_is_broken_costs_only_itself(library: Library, tmp_path: Path, page: str) -> None:
+    root = tmp_path / "papers"
+    root.mkdir()
+    whole = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 300] >>"
+    (root / "a.pdf").write_bytes(pdf(3).replace(whole, page.encode().ljust(len(whole)), 1))
+    first, *others = pieces_of(root / "a.pdf", "hash", MEDIA, Cutting())
+    assert isinstance(first, Unread)
+    assert [piece.page for piece in others if isinstance(piece, Thing)] == [2, 3]
+    report = library.index([root])
+    assert (report.things, len(report.failed)) == (2, 1)
+    assert [one.page for one in walk(root) if isinstance(one, Found)] == [1, 2, 3]
 
 
 def test_segments_of_a_film(tmp_path: Path) -> None:
@@ -142,6 +188,75 @@ def test_broken_and_bloated_office_documents(tmp_path: Path, monkeypatch: pytest
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
         archive.writestr("readme", "x")
     assert form_of(open_source(tmp_path / "plain.zip", MEDIA)) is None
+
+
+def sheet(path: Path, inside: str) -> Path:
+    """An .xlsx whose sheet is written by hand."""
+    plain = path.with_name("plain.xlsx")
+    openpyxl.Workbook().save(plain)
+    written = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{inside}</worksheet>'
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, written if name == "xl/worksheets/sheet1.xml" else old.read(name))
+    return path
+
+
+def test_a_sheet_is_as_large_as_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed, last = '<dimension ref="A1:XFD1048576"/>', '<row r="1048576"><c r="A1048576"><v>7</v></c></row>'
+    (found,) = pieces(sheet(tmp_path / "a.xlsx", f"{claimed}<sheetData>{last}</sheetData>"))
+    assert found.text == "Sheet\n7"
+    monkeypatch.setattr(office, "MOST_CELLS", 20_000)
+    wide = "".join(f'<row r="{row}"><c r="XFD{row}"><v>7</v></c></row>' for row in (1, 2))
+    for cells in (wide, last.replace("1048576", "9" * 15)):
+        with pytest.raises(LimitError, match=r"a\.xlsx has more than 20,000 cells"):
+            pieces(sheet(tmp_path / "a.xlsx", f"<sheetData>{cells}</sheetData>"))
+
+
+def test_sheets_and_tables_that_repeat_one_text(tmp_path: Path) -> None:
+    cells = "".join(f'<c r="{column}1" t="str"><v>{"x" * 1000}</v></c>' for column in "ABCD")
+    blob = open_source(sheet(tmp_path / "a.xlsx", f'<sheetData><row r="1">{cells}</row></sheetData>'), MEDIA)
+    with pytest.raises(LimitError, match=r"a\.xlsx has more than 3,500 characters"):
+        list(office.office_text(blob, "xlsx", MediaOptions(max_text_bytes=3500)))
+    document = docx.Document()
+    row = document.add_table(rows=1, cols=2).rows[0]
+    row.cells[0].text, row.cells[1].text = "wide", "narrow"
+    row._tr.tc_lst[0].grid_span = 2_000_000_000  # columns that it spans, each of them once more the same text
+    document.save(str(tmp_path / "a.docx"))
+    (found,) = pieces(tmp_path / "a.docx")
+    assert found.text == "wide | narrow"
+
+
+def test_what_a_document_names_twice_is_read_once(tmp_path: Path) -> None:
+    slides = pptx.Presentation()
+    shown = slides.slides.add_slide(slides.slide_layouts[6])
+    shown.shapes.add_textbox(0, 0, Inches(2), Inches(1)).text_frame.text = "once"
+    slides.slides._sldIdLst.append(copy.deepcopy(slides.slides._sldIdLst[0]))
+    slides.save(str(tmp_path / "a.pptx"))
+    assert [piece.text for piece in pieces(tmp_path / "a.pptx")] == ["once"]
+    plain = sheet(tmp_path / "a.xlsx", '<sheetData><row r="1"><c r="A1"><v>7</v></c></row></sheetData>')
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for name in old.namelist():
+            inside = old.read(name).decode()
+            if name == "xl/workbook.xml":
+                found = re.search(r"<sheet [^>]*/>", inside)
+                assert found
+                again = re.sub(r'sheetId="1"', 'sheetId="2"', found[0].replace('"Sheet"', '"Again"'))
+                inside = inside.replace(found[0], found[0] + again)
+            new.writestr(name, inside)
+    assert [piece.text for piece in pieces(tmp_path / "b.xlsx")] == ["Sheet\n7"]
+
+
+def test_xml_has_a_smaller_bound_than_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.docx"
+    docx.Document().save(str(path))
+    monkeypatch.setattr(office, "MOST_XML", 2 << 20)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/media/a.png", b"\x89PNG" + bytes(4 << 20))
+    assert pieces(path) == []
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/media/b.png", b" \n<a/>" + bytes(2 << 20))
+    with pytest.raises(LimitError, match=r"a\.docx unpacks to .* bytes of XML"):
+        pieces(path)
 
 
 def test_without_their_library_they_are_left_out_with_the_reason(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options
+from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reading_options
 
 if TYPE_CHECKING:
     from anyseek.search import Library, LibrarySettings, Progress, Report
@@ -123,6 +123,7 @@ def _given(name: str) -> bool:
 @click.option("--passage-bytes", type=int, default=None, help="Length of a passage of text, likewise.")
 @click.option("--segment-seconds", type=float, default=None, help="Length of a segment of a film, likewise.")
 @click.option("--thumbnails/--no-thumbnails", default=True, show_default=True, help="Keep small pictures.")
+@reading_options
 @model_options
 @json_option
 @debug_option

@@ -1,6 +1,7 @@
 """Options that several commands share, gathered into one object before the command sees them."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from anyseek.items import Limits
 
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
+    from anyseek.media import MediaOptions
     from anyseek.processing import Processor
     from anyseek.search import Fusion
 
@@ -23,6 +25,7 @@ __all__ = [
     "debug_option",
     "json_option",
     "model_options",
+    "reading_options",
     "reranker_adapter_option",
     "reranker_options",
 ]
@@ -33,6 +36,9 @@ TINY_NOTE = (
     "note: tiny knows pictograms, rendered pages, charts and our own clips; for photographs get a larger model: "
     "anyseek models get 2b"
 )
+
+FRAMES_PER_SECOND = 240
+"""Of a film of `max_hours`, as in the default of `MediaOptions.max_source_frames`."""
 
 Function = Callable[..., Any]
 
@@ -53,6 +59,9 @@ class ModelChoice:
         rerank: True, False, or None for "when the reranker is here".
         adapter: folder of a LoRA adapter for the model of `name`.
         reranker_adapter: likewise for the reranker.
+        max_file_gib: largest file that is read, in GiB; None takes the default of `MediaOptions`, here and below.
+        max_hours: longest film.
+        max_pages: most pages of a PDF.
     """
 
     name: str
@@ -66,6 +75,9 @@ class ModelChoice:
     rerank: bool | None = None
     adapter: Path | None = None
     reranker_adapter: Path | None = None
+    max_file_gib: float | None = None
+    max_hours: float | None = None
+    max_pages: int | None = None
 
     def embedder(self, **caches: Any) -> "Embedder":
         """Load the embedding model."""
@@ -134,11 +146,22 @@ class ModelChoice:
 
     def _options(self, adapter: Path | None) -> dict[str, Any]:
         """Keyword arguments of `load`."""
+        given = {name: getattr(self, name) for name in ("device", "dtype", "weights", "limits")}
+        return given | {"media": self.media(), "adapter": adapter}
+
+    def media(self) -> "MediaOptions":
+        """How files are read, and how large they may be."""
         from anyseek.media import MediaOptions
 
-        media = MediaOptions(exif_orientation=self.exif, scale_16bit=self.scale_16bit)
-        given = {name: getattr(self, name) for name in ("device", "dtype", "weights", "limits")}
-        return given | {"media": media, "adapter": adapter}
+        most: dict[str, Any] = {}
+        if self.max_file_gib is not None:
+            most["max_bytes"] = int(self.max_file_gib * (1 << 30))
+        if self.max_hours is not None:
+            seconds = self.max_hours * 3600
+            most |= {"max_seconds": seconds, "max_source_frames": math.ceil(seconds * FRAMES_PER_SECOND)}
+        if self.max_pages is not None:
+            most["max_pages"] = self.max_pages
+        return MediaOptions(exif_orientation=self.exif, scale_16bit=self.scale_16bit, **most)
 
     def note_tiny(self, paths: Iterable[Path]) -> None:
         """Say on standard error what tiny knows, when it is about to see a person's own files."""
@@ -195,12 +218,17 @@ def _choice(**values: Any) -> ModelChoice:
 
 _MODELS = ("model", "adapter", "reranker", "reranker_adapter", "rerank")
 _RUN = ("device", "dtype", "weights", "exif", "scale_16bit")
+_READING: dict[str, tuple[click.ParamType[Any], str]] = {
+    "max_file_gib": (click.FloatRange(min=0, min_open=True), "Largest file that is read, in GiB; else 2."),
+    "max_hours": (click.FloatRange(min=0, min_open=True), "Longest film that is read; else 6."),
+    "max_pages": (click.IntRange(min=1), "Most pages of a PDF that is read; else 10,000."),
+}
 _ADAPTER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 def model_options(function: Function) -> Function:
     """Add `--model`, where and in what precision it runs, how pictures are read, and the limits: all in `choice`."""
-    command = _gather(function, (*_MODELS, *_RUN, *_LIMITS), "choice", _choice)
+    command = _gather(function, (*_MODELS, *_RUN, *_READING, *_LIMITS), "choice", _choice)
     for name, (kind, text) in reversed(_LIMITS.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(command)
     text = "Scale 16-bit grey pictures to 8 bits; the reference clips them to white."
@@ -218,6 +246,13 @@ def model_options(function: Function) -> Function:
     command = click.option("--adapter", type=_ADAPTER, default=None, metavar="FOLDER", help=text)(command)
     what = "tiny, 2b, 8b, a folder or a hub name; the default is what `models get` chose, else tiny."
     return click.option("--model", default=None, metavar="NAME", help=what)(command)
+
+
+def reading_options(function: Function) -> Function:
+    """Add how large files may be, which goes into `choice` too, so place this above `model_options`."""
+    for name, (kind, text) in reversed(_READING.items()):
+        function = click.option("--" + name.replace("_", "-"), type=kind, default=None, help=text)(function)
+    return function
 
 
 def reranker_adapter_option(function: Function) -> Function:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anyseek.cli.index import PLACE, default_library, library_option, open_library
-from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
+from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reading_options, reranker_options
 from anyseek.errors import InputError
 from anyseek.items import Image, Item, Text
 
@@ -53,6 +53,7 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--instruction", default=None, help="What counts as relevant, as a sentence.")
 @library_options
 @reranker_options
+@reading_options
 @model_options
 @json_option
 @debug_option
@@ -96,7 +97,7 @@ def _search_folder(folder: Path, query: Item, choice: ModelChoice, top: int, as_
     """Look through a folder once."""
     from anyseek import search as engine
 
-    found, skipped = _walk(folder)
+    found, skipped = _walk(folder, choice)
     choice.note_tiny([folder])
     started = time.perf_counter()
     embedder, reranker = choice.pair()
@@ -136,7 +137,7 @@ def _search_library(
     with open_library(choice, place, create=False, rerank=query is not None) as library:
         started = time.perf_counter()
         if query is None:
-            answers = library.like(asked["like"], where=where, options=options)
+            answers = library.like(asked["like"], where=where, unlike=unlike, options=options)
         else:
             answers = library.search(query, where=where, unlike=unlike, options=options)
         seconds = time.perf_counter() - started
@@ -234,11 +235,11 @@ def _query(query: str | None, image: tuple[Path, ...], instruction: str | None) 
     return Item(parts, instruction)
 
 
-def _walk(folder: Path) -> "tuple[list[Found], list[Skipped]]":
+def _walk(folder: Path, choice: ModelChoice) -> "tuple[list[Found], list[Skipped]]":
     """What is there and what was left out."""
     from anyseek.search import Found, Skipped, walk
 
-    listed = list(walk(folder))
+    listed = list(walk(folder, choice.media()))
     found = [thing for thing in listed if isinstance(thing, Found)]
     if not found:
         raise InputError(f"found no picture, PDF, video or text file in {folder}")

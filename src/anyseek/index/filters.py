@@ -93,7 +93,7 @@ def of_files(where: Filter) -> str:
         ("size", "<=", where.max_bytes),
     ):
         if value is not None:
-            parts.append(f"{column} {sign} {int(value)}")
+            parts.append(f"{column} {sign} {_number(value)}")
     parts += [f"array_has(tags, {text(tag)})" for tag in where.tags]
     parts += [f"NOT array_has(tags, {text(tag)})" for tag in where.without_tags]
     if where.hashes is not None:
@@ -105,7 +105,7 @@ def of_things(where: Filter) -> str:
     """What a Filter says of things; empty for nothing."""
     parts = [one_of("kind", where.kinds)] if where.kinds else []
     if where.pages is not None:
-        parts.append(f"page BETWEEN {int(where.pages[0])} AND {int(where.pages[1])}")
+        parts.append(f"page BETWEEN {_number(where.pages[0], 31)} AND {_number(where.pages[1], 31)}")
     return " AND ".join(parts)
 
 
@@ -115,6 +115,12 @@ def pattern(glob: str) -> str:
     parts = re.split(r"(\*\*|\*|\?)", glob)
     inside = "".join(meanings.get(part) or "".join(_literal(letter) for letter in part) for part in parts)
     return f"(?s)^{inside}$"
+
+
+def _number(value: int, bits: int = 63) -> int:
+    """A number, or the nearest that a column of so many bits and a sign can have: the store refuses others."""
+    most = (1 << bits) - 1
+    return min(max(int(value), -most), most)
 
 
 def _literal(letter: str) -> str:

@@ -1,9 +1,9 @@
 """One library on disk."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from anyseek.index import kept, recall, tables, upkeep
 from anyseek.index.filters import Filter, of_files, one_of, text
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.held import Held
+from anyseek.index.info import Info
 from anyseek.index.lock import WriterLock, unwritable
 from anyseek.index.recall import Scope
 from anyseek.index.rows import FileKey, Kind, Recalled, State, StoredFile, Thing
@@ -25,47 +26,10 @@ from anyseek.index.words import words
 from anyseek.index.writer import Writer
 from anyseek.vectors import normalize
 
-__all__ = ["Info", "Store"]
+__all__ = ["Store"]
 
 NEAR = 128
 """Near-duplicates that are looked for at first; more when all of them are near."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
-    """What a library is.
-
-    Attributes:
-        folder: where.
-        format: version of the tables.
-        fingerprint: what its vectors hang on.
-        things: how many of each kind; of files that are not finished, or were removed since the last `optimize`, too.
-        files: done.
-        failed: files that could not be read.
-        bytes: on disk.
-        recall: how the next search without a filter looks for vectors: `memory`, `exact` or `approximate`.
-        exact_below: up to so many things every search is exact, also when a filter leaves so few.
-        unindexed: things that the index of vectors does not know yet; they are scanned beside it.
-        held_bytes: memory that held vectors take; 0 when none are held.
-    """
-
-    folder: str
-    format: int
-    fingerprint: Fingerprint
-    things: Mapping[str, int]
-    files: int
-    failed: int
-    bytes: int
-    recall: str
-    exact_below: int
-    unindexed: int
-    held_bytes: int
-
-    @property
-    def bytes_per_thing(self) -> float:
-        """On disk, indexes, texts and thumbnails included; 0 for an empty library."""
-        things = sum(self.things.values())
-        return self.bytes / things if things else 0.0
 
 
 class Store:
@@ -80,6 +44,7 @@ class Store:
         self._tables = opened
         self._held: Held | None = None
         self._noted: tuple[int, bool] = (-1, False)
+        self._known: tuple[int, bool, int] = (-1, False, 0)
 
     @classmethod
     def create(
@@ -191,7 +156,7 @@ class Store:
         if self._held:
             held = self._held
             return self._counting(lambda limit: held.best(query, limit, scope), top, scope)
-        find = recall.by_vector(self._tables, query, upkeep.has_vector_index(self._tables))
+        find = recall.by_vector(self._tables, query, *self._indexed())
         return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
 
     def lexical(self, text: str, top: int, where: Filter | None = None) -> list[Recalled]:
@@ -243,13 +208,19 @@ class Store:
         Raises:
             InputError: there is no thing of an id.
         """
+        there, found = self.present(ids)
+        missing = set(ids).difference(there)
+        if missing:
+            raise InputError(f"the library has no thing {next(id for id in ids if id in missing)!r}")
+        return found
+
+    def present(self, ids: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
+        """Those of some ids that are there, in their order, and their vectors as `vectors` gives them."""
         column = kept.finest(self.fingerprint)
         found = self._things_by_id(ids, ["id", column])
         rows = {id: row for row, id in enumerate(found["id"].to_pylist())}
-        missing = [id for id in ids if id not in rows]
-        if missing:
-            raise InputError(f"the library has no thing {missing[0]!r}")
-        return kept.decode(kept.matrix(found[column]), self.fingerprint)[[rows[id] for id in ids]]
+        there = [id for id in ids if id in rows]
+        return there, kept.decode(kept.matrix(found[column]), self.fingerprint)[[rows[id] for id in there]]
 
     def files(self, where: Filter | None = None) -> Iterator[StoredFile]:
         """Rows of files, failed ones too; of a Filter what it says of files. A few are in memory at a time."""
@@ -263,12 +234,13 @@ class Store:
         predicate = f"{one_of('root', [key[0]])} AND {one_of('path', [key[1]])}"
         return next(iter(tables.file_rows(rows_of(self._tables.files, predicate, FILE_COLUMNS))), None)
 
-    def files_of(self, hashes: Iterable[str]) -> dict[str, list[StoredFile]]:
+    def files_of(self, hashes: Iterable[str], where: Filter | None = None) -> dict[str, list[StoredFile]]:
         """Done files by the hash of their content, sorted by root and path; a hash without any is left out.
 
-        What is in the answer needs no encoding: its vectors are here.
+        What is in the answer needs no encoding: its vectors are here. Of a Filter what it says of files must hold.
         """
-        rows = rows_of(self._tables.files, f"{one_of('hash', hashes)} AND state = 'done'", FILE_COLUMNS)
+        parts = (one_of("hash", hashes), "state = 'done'", of_files(where or Filter()))
+        rows = rows_of(self._tables.files, " AND ".join(part for part in parts if part), FILE_COLUMNS)
         found: dict[str, list[StoredFile]] = {}
         for file in sorted(tables.file_rows(rows), key=lambda file: file.key):
             found.setdefault(str(file.hash), []).append(file)
@@ -355,6 +327,14 @@ class Store:
                 return recall.recalled(counting[:top])
             limit *= 4
 
+    def _indexed(self) -> tuple[bool, int]:
+        """Whether there is an index of vectors, and how many things there are."""
+        things, known = self._tables.things, self._known
+        version = things.version
+        if known[0] != version:
+            self._known = known = (version, upkeep.has_vector_index(self._tables), things.count_rows())
+        return known[1:]
+
     def _settled(self) -> bool:
         """Whether every thing has a finished file. To be asked after things were found, not before."""
         version = self._tables.about.version
@@ -380,7 +360,12 @@ def _alone(folder: str) -> Iterator[bool]:
 
 
 def _bytes(opened: Tables) -> int:
-    """On disk; on object storage what the tables say of themselves, without old versions."""
+    """On disk, without what vanishes meanwhile; on object storage what the tables say of themselves, of now alone."""
     if tables.is_remote(opened.folder):
         return sum(int(table.stats()["total_bytes"]) for table in (opened.things, opened.files))
-    return sum(path.stat().st_size for path in Path(opened.folder).rglob("*") if path.is_file())
+    total = 0
+    for folder, _, names in os.walk(opened.folder):  # which passes over folders that have gone
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(folder, name).stat().st_size
+    return total

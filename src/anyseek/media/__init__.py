@@ -5,7 +5,7 @@ from anyseek.media.encode import encode_image
 from anyseek.media.image import Size, load_image, probe_image
 from anyseek.media.kind import Kind, sniff
 from anyseek.media.options import MediaOptions
-from anyseek.media.pdf import PageInfo, page_text, probe_page, render_page
+from anyseek.media.pdf import PageInfo, count_pages, page_text, probe_page, render_page
 from anyseek.media.source import Blob, open_source
 from anyseek.media.text import read_text
 from anyseek.media.thumbnail import film_thumbnail, glimpse, page_thumbnail, picture_thumbnail
@@ -18,6 +18,7 @@ __all__ = [
     "PageInfo",
     "Size",
     "VideoInfo",
+    "count_pages",
     "encode_image",
     "film_seconds",
     "film_thumbnail",

@@ -180,8 +180,12 @@ def _check_length(seconds: float, frames: int, film: Film, options: MediaOptions
     name = film.blob.name
     if seconds > options.max_seconds:
         raise LimitError(
-            f"{name} lasts {seconds:,.0f} s or more, above {options.max_seconds:,.0f}; raise MediaOptions.max_seconds"
+            f"{name} lasts {seconds:,.0f} s or more, above {options.max_seconds:,.0f}; raise MediaOptions.max_seconds "
+            "(anyseek index --retry --max-hours)"
         )
     if frames > options.max_source_frames:
         most = options.max_source_frames
-        raise LimitError(f"{name} has {frames:,} frames or more, above {most:,}; raise MediaOptions.max_source_frames")
+        raise LimitError(
+            f"{name} has {frames:,} frames or more, above {most:,}; raise MediaOptions.max_source_frames "
+            "(anyseek index --retry --max-hours)"
+        )

@@ -19,7 +19,7 @@ from anyseek.media.kind import sniff
 from anyseek.media.options import MediaOptions
 from anyseek.media.source import Blob, open_source
 
-__all__ = ["PageInfo", "page_text", "probe_page", "render_page"]
+__all__ = ["PageInfo", "count_pages", "page_text", "probe_page", "render_page"]
 
 # PDFium keeps process-wide state and is not safe in threads, even with a document for each thread: one lock for all.
 LOCK = threading.Lock()
@@ -59,6 +59,21 @@ def _close_all() -> None:
     """Close what is open before PDFium itself goes."""
     while OPEN:
         OPEN.popitem()[1][0].close()
+
+
+def count_pages(source: Any, options: MediaOptions) -> int:
+    """How many pages there are; none is looked at, so that a broken one costs only itself.
+
+    Args:
+        source: anything `open_source` takes, or a Blob.
+        options: sources allowed and limits.
+
+    Raises:
+        DecodeError: not a PDF, broken, or locked by a password.
+        LimitError: more pages than `max_pages`.
+    """
+    with _open(source, options) as (document, blob):
+        return _count(document, blob, options)
 
 
 def probe_page(source: Any, number: int, options: MediaOptions) -> PageInfo:
@@ -111,7 +126,8 @@ def page_text(source: Any, number: int, options: MediaOptions) -> str:
     Raises:
         InputError: as `probe_page`.
     """
-    with _page(source, number, options) as (_, page, _):
+    with _page(source, number, options) as (document, page, name):
+        _info(document, page, name)
         text = page.get_textpage()
         try:
             return str(text.get_text_range()).replace("\r\n", "\n").replace("\r", "\n")
@@ -120,13 +136,20 @@ def page_text(source: Any, number: int, options: MediaOptions) -> str:
 
 
 @contextmanager
-def _page(source: Any, number: int, options: MediaOptions) -> Iterator[tuple[pdfium.PdfDocument, pdfium.PdfPage, str]]:
-    """An open page under the lock; everything is closed before the lock is given back."""
+def _open(source: Any, options: MediaOptions) -> Iterator[tuple[pdfium.PdfDocument, Blob]]:
+    """An open document under the lock."""
     blob = open_source(source, options)
     head = blob.head()
     if b"%PDF-" not in head[:1024]:
         raise DecodeError(f"{blob.name} is not a PDF (its content looks like {sniff(head) or 'nothing known'})")
     with LOCK, _decoding(blob.name), _document(blob) as document:
+        yield document, blob
+
+
+@contextmanager
+def _page(source: Any, number: int, options: MediaOptions) -> Iterator[tuple[pdfium.PdfDocument, pdfium.PdfPage, str]]:
+    """An open page under the lock; everything is closed before the lock is given back."""
+    with _open(source, options) as (document, blob):
         page = _opened(document, number, blob, options)
         try:
             yield document, page, blob.name
@@ -169,14 +192,21 @@ def _loaded(blob: Blob) -> pdfium.PdfDocument:
 
 def _opened(document: pdfium.PdfDocument, number: int, blob: Blob, options: MediaOptions) -> pdfium.PdfPage:
     """The page of that number."""
-    count = len(document)
-    if count > options.max_pages:
-        raise LimitError(
-            f"{blob.name} has {count:,} pages, more than {options.max_pages:,}; raise MediaOptions.max_pages"
-        )
+    count = _count(document, blob, options)
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
         raise InputError(f"{blob.name} has pages 1 to {count}; there is no page {number!r}")
     return document[number - 1]
+
+
+def _count(document: pdfium.PdfDocument, blob: Blob, options: MediaOptions) -> int:
+    """How many pages it has, when it may have so many."""
+    count = len(document)
+    if count > options.max_pages:
+        raise LimitError(
+            f"{blob.name} has {count:,} pages, more than {options.max_pages:,}; raise MediaOptions.max_pages "
+            "(anyseek index --retry --max-pages)"
+        )
+    return count
 
 
 def _info(document: pdfium.PdfDocument, page: pdfium.PdfPage, name: str) -> PageInfo:

@@ -220,7 +220,10 @@ def _check_size(size: int, name: str, most: int, knob: str) -> None:
     if size == 0:
         raise DecodeError(f"{name} is empty (0 bytes)")
     if size > most:
-        raise LimitError(f"{name} has {size:,} bytes, more than {most:,}; raise MediaOptions.{knob} if you trust it")
+        switch = " (anyseek index --retry --max-file-gib)" if knob == "max_bytes" else ""
+        raise LimitError(
+            f"{name} has {size:,} bytes, more than {most:,}; raise MediaOptions.{knob} if you trust it{switch}"
+        )
 
 
 def shorten(text: str) -> str:

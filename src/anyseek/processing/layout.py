@@ -8,6 +8,7 @@ from anyseek.errors import InputError
 from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
 from anyseek.media import (
     MediaOptions,
+    count_pages,
     open_source,
     probe_image,
     probe_page,
@@ -95,7 +96,7 @@ def _resolve_part(part: Part, media: MediaOptions) -> Part:
     if kind == "video":
         return Video(blob)
     if kind == "pdf":
-        pages = probe_page(blob, 1, media).pages
+        pages = count_pages(blob, media)
         if pages > 1:
             raise InputError(f"{blob.name} has {pages} pages; choose one with Page(source, number)")
         return Page(blob, 1)

@@ -114,7 +114,8 @@ class Answer:
 
     Attributes:
         thing: what: its kind, page, seconds, and its text if it has one.
-        paths: where the file lies; several for copies. Never empty, but the files may be gone since they were indexed.
+        paths: where the file lies; several for copies, each once, and of those only what fits the filter that was
+            asked with. Never empty, but the files may be gone since they were indexed.
         score: what answers are sorted by: the chance that it is relevant where there is a judge, else the probability
             of reranking, else the score of the first stage.
         similarity: cosine of the vectors.

@@ -69,7 +69,7 @@ def answer(
     readers = readers if options.rerank or not readers.reranker else readers.without_reading()
     recalled = recall(store, asked, where, options)
     candidates = collapse(store, recalled) if options.duplicates else recalled
-    files = store.files_of({one.thing.hash for one in candidates})
+    files = store.files_of({one.thing.hash for one in candidates}, where)
     candidates = [one for one in candidates if one.thing.hash in files]
     if readers.reranker is None:
         return _judged(candidates, candidates, asked, files, options, readers)
@@ -159,7 +159,7 @@ def _answer(one: Candidate, also: tuple[Thing, ...], files: Files) -> Answer:
     """A candidate as an answer."""
     return Answer(
         thing=one.thing,
-        paths=tuple(Path(file.root, file.path) for file in files[one.thing.hash]),
+        paths=tuple(dict.fromkeys(Path(file.root, file.path) for file in files[one.thing.hash])),
         score=one.score,
         similarity=one.similarity,
         words=one.words,

@@ -34,12 +34,12 @@ def collapse(store: Store, candidates: Sequence[Candidate]) -> list[Candidate]:
     pictures = [one for one in candidates if one.thing.kind == "image"]
     if len(pictures) < 2:
         return list(candidates)
-    ids = [one.thing.id for one in pictures]
-    vectors = store.vectors(ids)
+    ids, vectors = store.present([one.thing.id for one in pictures])
+    gone = {one.thing.id for one in pictures}.difference(ids)  # removed since they were recalled
+    pictures = [one for one in pictures if one.thing.id not in gone]
     near = vectors @ vectors.T >= ALIKE
     np.fill_diagonal(near, False)
     looks = _looks(store, [id for id, row in zip(ids, near, strict=True) if row.any()])
-    gone: set[str] = set()
     for row, one in enumerate(pictures):
         if one.thing.id in gone:
             continue

@@ -32,10 +32,11 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
     if not ids:
         return []
     similar = {one.id: one.similarity for one in seen}
-    unknown = [id for id in ids if id not in similar]
-    if unknown:
-        similar |= dict(zip(unknown, (store.vectors(unknown) @ asked.vector).tolist(), strict=True))
-    near = closeness(store.vectors(ids), asked) if len(asked.unlike) else np.zeros(len(ids))
+    there, vectors = store.present(ids if len(asked.unlike) else [id for id in ids if id not in similar])
+    similar = dict(zip(there, (vectors @ asked.vector).tolist(), strict=True)) | similar
+    near = dict.fromkeys(ids, 0.0)
+    if len(asked.unlike):
+        near = dict(zip(there, closeness(vectors, asked).tolist(), strict=True)) if there else {}
     score = blended(seen, read, options)
     said = {one.id: one.similarity for one in read}
     things = store.things(ids)
@@ -44,11 +45,11 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
             thing=things[id],
             similarity=similar[id],
             words=said.get(id, 0.0),
-            unlike=float(away),
-            first=score[id] * (1 - float(away)),
+            unlike=near[id],
+            first=score[id] * (1 - near[id]),
         )
-        for id, away in zip(ids, near, strict=True)
-        if id in things  # removed since it was recalled
+        for id in ids
+        if id in things and id in similar and id in near  # not removed since it was recalled
     ]
     return sorted(candidates, key=lambda one: (-one.first, one.thing.id))
 

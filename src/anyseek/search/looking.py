@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anyseek.errors import InputError, SourceError
 from anyseek.index import FileKey, Filter, Store, StoredFile, is_unicode
-from anyseek.media import MediaOptions, film_seconds, open_source, probe_page
+from anyseek.media import MediaOptions, count_pages, film_seconds, open_source
 from anyseek.search.pieces import Cutting, form_of
 from anyseek.search.sources import visible
 
@@ -21,6 +21,8 @@ __all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "roo
 LEFT_OUT = "left out: "
 """Begins the reason of a file that is of no known kind, to tell it from one that should have been readable."""
 CHUNK = 1 << 20
+TIMES = (1 - (1 << 63), (1 << 63) - 1)
+"""Times that a library can keep, in nanoseconds: from 1677 to 2262. What lies beyond counts as the nearest."""
 AHEAD = 3600
 """Seconds that the clock of a file may go before ours; a time still later is no time of writing."""
 ESTIMATING = 5.0
@@ -152,7 +154,8 @@ def state_of(path: str | Path) -> tuple[int, int] | None:
 def _state(path: str | Path) -> tuple[int, int] | None:
     """As `state_of`, but raises OSError."""
     found = os.stat(path)  # noqa: PTH116 (it is asked of a million names)
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    changed = min(max(found.st_mtime_ns, TIMES[0]), TIMES[1])
+    return (found.st_size, changed) if stat.S_ISREG(found.st_mode) else None
 
 
 def estimate(entries: Sequence[Entry], media: MediaOptions, cutting: Cutting, seconds: float = ESTIMATING) -> None:
@@ -183,7 +186,7 @@ def _likely(entry: Entry, media: MediaOptions, cutting: Cutting) -> int:
     blob = open_source(entry.path, media)
     form = form_of(blob)
     if form == "pdf":
-        return probe_page(blob, 1, media).pages
+        return count_pages(blob, media)
     if form == "video":
         return max(1, math.ceil(film_seconds(blob, media) / (cutting.segment_seconds - cutting.segment_overlap)))
     if form == "text":

@@ -5,6 +5,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from anyseek.errors import DecodeError, LimitError
@@ -23,6 +24,14 @@ MODULES: dict[Office, tuple[str, str]] = {
 }
 MOST_UNPACKED = 512 << 20
 """Bytes a document may unpack to: its libraries hold all of them."""
+MOST_XML = 64 << 20
+"""Bytes of XML among them, of which the libraries make objects that take many times as much."""
+LARGE = 1 << 20
+"""Bytes from which a part is looked at, as it may be a picture; smaller ones count as XML."""
+OPENS = (b"", b"<", b"L")
+"""How XML begins behind marks of its encoding and white space; L is < in EBCDIC."""
+MOST_CELLS = 10_000_000
+"""Cells of a document's sheets, with the empty ones before the last of each row, and rows without any."""
 DAMAGE = (
     zipfile.BadZipFile,
     OSError,
@@ -77,38 +86,73 @@ def office_text(blob: Blob, form: Office, options: MediaOptions) -> Iterator[tup
         LimitError: more than may be held.
     """
     read = {"docx": _document, "pptx": _slides, "xlsx": _sheets}[form]
-    total = 0
+    room = _Room(blob.name, options.max_text_bytes)
     with _decoding(blob.name):
         _check_unpacked(blob)
         with blob.open() as file:
-            for page, text in read(file):
-                total += len(text)
-                if total > options.max_text_bytes:
-                    raise LimitError(
-                        f"{blob.name} has more than {options.max_text_bytes:,} characters; raise "
-                        "MediaOptions.max_text_bytes"
-                    )
-                yield page, text
+            yield from read(file, room)
 
 
-def _document(file: Any) -> Iterator[tuple[int | None, str]]:
+@dataclass(slots=True)
+class _Room:
+    """What may still be taken from a document.
+
+    Attributes:
+        name: of the document.
+        most: characters in all.
+        characters: taken so far.
+        cells: likewise.
+    """
+
+    name: str
+    most: int
+    characters: int = 0
+    cells: int = 0
+
+    def text(self, text: str) -> str:
+        """A piece of text, when there is room for it; else LimitError."""
+        self.characters += len(text)
+        if self.characters > self.most:
+            raise LimitError(f"{self.name} has more than {self.most:,} characters; raise MediaOptions.max_text_bytes")
+        return text
+
+    def row(self, cells: int) -> None:
+        """Raise LimitError when there is no room for a row of so many cells."""
+        self.cells += max(1, cells)
+        if self.cells > MOST_CELLS:
+            raise LimitError(f"{self.name} has more than {MOST_CELLS:,} cells, empty ones among them; split it")
+
+
+def _document(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
     """Paragraphs and tables of a Word document, in their order, as one text."""
     import docx
     from docx.table import Table
 
     blocks = docx.Document(file).iter_inner_content()
-    yield None, "\n\n".join(_table(block.rows) if isinstance(block, Table) else block.text for block in blocks)
+    texts = (_cells_of(block) if isinstance(block, Table) else block.text for block in blocks)
+    yield None, "\n\n".join(map(room.text, texts))
 
 
-def _slides(file: Any) -> Iterator[tuple[int | None, str]]:
-    """Each slide with its notes."""
+def _cells_of(table: Any) -> str:
+    """A row a line. Cells are taken as they are written: `row.cells` repeats a wide one as often as the file says."""
+    from docx.table import _Cell
+
+    return "\n".join(" | ".join(_Cell(cell, table).text for cell in row._tr.tc_lst) for row in table.rows)
+
+
+def _slides(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
+    """Each slide with its notes; one that is named twice is read once."""
     import pptx
 
+    seen: set[str] = set()
     for number, slide in enumerate(pptx.Presentation(file).slides, 1):
+        if slide.part.partname in seen:
+            continue
+        seen.add(slide.part.partname)
         pieces = list(_shapes(slide.shapes))
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             pieces.append(slide.notes_slide.notes_text_frame.text)
-        yield number, "\n\n".join(piece for piece in pieces if piece.strip())
+        yield number, room.text("\n\n".join(piece for piece in pieces if piece.strip()))
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[str]:
@@ -127,24 +171,45 @@ def _table(rows: Iterable[Any]) -> str:
     return "\n".join(" | ".join(cell.text for cell in row.cells) for row in rows)
 
 
-def _sheets(file: Any) -> Iterator[tuple[int | None, str]]:
-    """The values of each sheet under its name; formulas by their last result."""
+def _sheets(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
+    """The values of each sheet under its name; formulas by their last result. One that is named twice is read once."""
     import openpyxl
 
+    seen: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about styles and extensions that carry no text
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         for sheet in book.worksheets:
-            rows = (" | ".join(str(value) for value in row if value is not None) for row in sheet.values)
-            yield None, "\n".join([sheet.title, *(row for row in rows if row)])
+            if sheet._worksheet_path not in seen:
+                seen.add(sheet._worksheet_path)
+                yield None, "\n".join([sheet.title, *_rows(sheet, room)])
+
+
+def _rows(sheet: Any, room: _Room) -> Iterator[str]:
+    """Rows that have a value."""
+    sheet.reset_dimensions()  # or rows are filled up to the size that the file claims
+    for row in sheet.values:
+        room.row(len(row))
+        if shown := [room.text(str(value)) for value in row if value is not None]:
+            yield " | ".join(shown)
 
 
 def _check_unpacked(blob: Blob) -> None:
     """Raise LimitError for a document that unpacks to too much; `zipfile` never gives more than is declared."""
     with blob.open() as file, zipfile.ZipFile(file) as archive:
-        total = sum(entry.file_size for entry in archive.infolist())
-    if total > MOST_UNPACKED:
-        raise LimitError(f"{blob.name} unpacks to {total:,} bytes, more than {MOST_UNPACKED:,}; split it")
+        entries = archive.infolist()
+        total = sum(entry.file_size for entry in entries)
+        if total > MOST_UNPACKED:
+            raise LimitError(f"{blob.name} unpacks to {total:,} bytes, more than {MOST_UNPACKED:,}; split it")
+        xml = sum(entry.file_size for entry in entries if entry.file_size < LARGE or _is_xml(archive, entry))
+    if xml > MOST_XML:
+        raise LimitError(f"{blob.name} unpacks to {xml:,} bytes of XML, more than {MOST_XML:,}; split it")
+
+
+def _is_xml(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether a part may be XML, whatever its name."""
+    with archive.open(entry) as part:
+        return part.read(256).lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] in OPENS
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def _between(border: re.Pattern[str], text: str, first: int, last: int) -> Itera
 
 def _short(text: str, start: int, end: int, most: int) -> Iterator[tuple[int, int]]:
     """A span in spans of at most so many bytes, cut behind a space where there is one."""
-    while _bytes(text[start:end]) > most:
+    while _bytes(text[start : min(end, start + most + 1)]) > most:  # more characters are more bytes in any case
         fits = text[start : min(end, start + most)].encode("utf-8", "surrogatepass")[:most]
         count = max(1, len(fits.decode("utf-8", "ignore")))
         space = max(text.rfind(blank, start, start + count) for blank in " \t\n") + 1

@@ -12,12 +12,12 @@ from anyseek.items import Image, Item, Page, Text, Video
 from anyseek.media import (
     Blob,
     MediaOptions,
+    count_pages,
     film_thumbnail,
     open_source,
     page_text,
     page_thumbnail,
     picture_thumbnail,
-    probe_page,
     probe_video,
     read_text,
     sniff,
@@ -137,7 +137,7 @@ def thumbnail_of(thing: Thing, path: Path, media: MediaOptions) -> bytes | None:
 
 def _pages(blob: Blob, content: str, media: MediaOptions) -> Iterator[Thing | Unread]:
     """Each page with its own text."""
-    for part in range(probe_page(blob, 1, media).pages):
+    for part in range(count_pages(blob, media)):
         try:
             text = page_text(blob, part + 1, media)[:PAGE_TEXT].strip()
         except InputError as error:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from anyseek.errors import InputError, SourceError
 from anyseek.items import File, Image, Item, Page, Video
-from anyseek.media import MediaOptions, open_source, probe_page, probe_video, sniff
+from anyseek.media import MediaOptions, count_pages, open_source, probe_video, sniff
 
 __all__ = ["UNKNOWN", "FileKind", "Found", "Skipped", "visible", "walk"]
 
@@ -138,7 +138,7 @@ def _of_kind(path: Path, kind: str | None, options: MediaOptions) -> Iterator[Fo
         yield Found(path=path, kind="image", item=Item((Image(path),)))
     elif kind == "pdf":
         source = open_source(path, options)
-        for number in range(1, probe_page(source, 1, options).pages + 1):
+        for number in range(1, count_pages(source, options) + 1):
             yield Found(path=path, kind="page", page=number, item=Item((Page(path, number),)))
     elif kind == "video":
         clip = probe_video(open_source(path, options), options)

@@ -12,7 +12,7 @@ from anyseek.server.parts import Strict
 from anyseek.server.shelf import Shelf
 
 if TYPE_CHECKING:
-    from anyseek.index import StoredFile, Thing
+    from anyseek.index import Filter, StoredFile, Thing
     from anyseek.search import Answer
 
 __all__ = ["ID", "FileKind", "Hit", "ThingAnswer", "found_thing", "hits_of", "told_thing"]
@@ -88,7 +88,9 @@ def told_thing(thing: "Thing", file: "StoredFile", shelf: Shelf, words: Iterable
     }
 
 
-def hits_of(answers: Sequence["Answer"], shelf: Shelf, query: str, *, judged: bool) -> list[dict[str, Any]]:
+def hits_of(
+    answers: Sequence["Answer"], shelf: Shelf, query: str, *, judged: bool, where: "Filter | None" = None
+) -> list[dict[str, Any]]:
     """Answers of a library, each as `Hit`; one whose files were removed meanwhile is left out.
 
     Args:
@@ -96,9 +98,10 @@ def hits_of(answers: Sequence["Answer"], shelf: Shelf, query: str, *, judged: bo
         shelf: of the library.
         query: its words are what snippets show.
         judged: whether a judge has said how likely each is relevant.
+        where: what they were asked with; files that do not fit it are not told.
     """
     hashes = {thing.hash for one in answers for thing in (one.thing, *one.copies)}
-    files = shelf.library.store.files_of(hashes)
+    files = shelf.library.store.files_of(hashes, where)
     words = re.findall(r"\w{2,}", query.lower())
     told = []
     for one in answers:

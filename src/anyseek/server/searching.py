@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from anyseek.errors import ConfigError
 from anyseek.index import Filter, Thing
 from anyseek.items import Item, Text
+from anyseek.server.door import fetched_of
 from anyseek.server.faults import TAG, Fault, body_of, documented
 from anyseek.server.hits import ID, FileKind, Hit, hits_of
 from anyseek.server.inputs import Input, given
@@ -164,11 +165,11 @@ class _Search:
 
     def _told(self, found: "Answers", stage: str, heard: dict[str, float]) -> dict[str, Any]:
         """Answers as `SearchAnswer`."""
-        judged = found.judged
-        nearest = hits_of(found.below[:1], self.shelf, self.words, judged=judged) if found.nothing else []
+        how: dict[str, Any] = {"judged": found.judged, "where": self.where}
+        nearest = hits_of(found.below[:1], self.shelf, self.words, **how) if found.nothing else []
         return {
             "object": "search.results",
-            "results": hits_of(found.hits, self.shelf, self.words, judged=judged),
+            "results": hits_of(found.hits, self.shelf, self.words, **how),
             "nothing": found.nothing,
             "nearest": nearest[0] if nearest else None,
             "stage": stage,
@@ -216,13 +217,13 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
         raise Fault(
             413, f"a query has at most {MOST_CHARACTERS:,} characters; shorten it", "query_too_long", param="query"
         )
-    processor = library.queries.processor
+    processor, fetched = library.queries.processor, fetched_of(request.scope)
 
     def prepared() -> tuple[Item | None, list[Item | Thing], Filter]:
         things = _things(shelf, [*known, *([body.like] if body.like else [])])
-        item = opened(query, processor) if query else None
+        item = opened(query, processor, fetched) if query else None
         avoided = [
-            things[one.id] if isinstance(one, Known) else opened(examples[row], processor)
+            things[one.id] if isinstance(one, Known) else opened(examples[row], processor, fetched)
             for row, one in enumerate(unlike)
         ]
         return item, avoided, _filter(body.filters, shelf)
