@@ -225,7 +225,7 @@ def write(samples: Sequence[Sample]) -> None:
 
 
 WISHES = (
-    ("pictures/p002", 1, "en"),
+    ("pictures/p001", 1, "en"),
     ("pictures/p004.png", 2, "en"),
     ("pictures/p006", 3, "en"),
     ("pictures/p011", 2, "en"),
@@ -234,11 +234,11 @@ WISHES = (
     ("documents/d004", 1, "en"),
     ("documents/d004.pdf", 1, "ja"),
     ("documents/d003", 1, "picture"),
-    ("documents/d010.pdf", 2, "en"),
+    ("documents/d012.pdf", 2, "en"),
     ("documents/scan3.jpg", 2, "en"),
     ("clips/v003", 2, "en"),
     ("clips/v008", 2, "en"),
-    ("notes/n014", 2, "en"),
+    ("notes/n004", 2, "en"),
     ("notes/n011", 1, "de"),
 )
 """What the questions are about: start of a path, level, and language, or `picture`, or `words` with a picture.
