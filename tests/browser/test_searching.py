@@ -121,13 +121,13 @@ def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(visit:
 
 def test_the_back_button_goes_to_what_was_asked_before(visit: Visit) -> None:
     page = visit()
-    ask(page, "a snake")
-    expect(first(page)).to_contain_text("p002.jpg")
+    ask(page, "an octopus")
+    expect(first(page)).to_contain_text("p001.png")
     ask(page, "a fish on a yellow background")
     expect(first(page)).to_contain_text("p004.png")
     page.go_back()
-    expect(page.get_by_label("What to look for")).to_have_value("a snake")
-    expect(first(page)).to_contain_text("p002.jpg")
+    expect(page.get_by_label("What to look for")).to_have_value("an octopus")
+    expect(first(page)).to_contain_text("p001.png")
     page.go_back()
     expect(page.locator("body")).to_have_attribute("data-view", "start")
     expect(page.locator(".hit")).to_have_count(0)
@@ -169,11 +169,11 @@ def test_words_of_files_are_words(visit: Visit) -> None:
 def test_a_server_that_does_not_answer_and_does_again(visit: Visit, troubles: list[str]) -> None:
     page = visit()
     page.context.set_offline(True)
-    ask(page, "a snake")
+    ask(page, "an octopus")
     expect(page.get_by_role("alert").first).to_contain_text("The server does not answer")
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
-    expect(first(page)).to_contain_text("p002.jpg")
+    expect(first(page)).to_contain_text("p001.png")
     assert troubles and all("ERR_INTERNET_DISCONNECTED" in text for text in troubles)
     troubles.clear()
 

@@ -45,14 +45,14 @@ def test_where_things_keep_still_a_film_waits_at_its_moment(visit: Visit) -> Non
 
 
 def test_a_document_opens_at_its_page(visit: Visit) -> None:
-    page = visit("/?q=a+menu+about+kitchen+knives&kinds=page")
-    expect(page.locator(f"{FINAL} .hit").first).to_contain_text("d010.pdf")
+    page = visit("/?q=a+letter+about+hot+peppers&kinds=page")
+    expect(page.locator(f"{FINAL} .hit").first).to_contain_text("d012.pdf")
     open_first(page)
-    picture = page.get_by_role("img", name="Page 2 of d010.pdf")
+    picture = page.get_by_role("img", name="Page 3 of d012.pdf")
     expect(picture).not_to_have_class("coming")
     assert picture.evaluate("image => image.naturalHeight") >= 1000
-    link = page.get_by_role("link", name="Open the PDF at page 2")
-    expect(link).to_have_attribute("href", re.compile(r"/content#page=2$"))
+    link = page.get_by_role("link", name="Open the PDF at page 3")
+    expect(link).to_have_attribute("href", re.compile(r"/content#page=3$"))
     answer = page.request.get(str(link.get_attribute("href")).split("#")[0])
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF")
@@ -60,7 +60,7 @@ def test_a_document_opens_at_its_page(visit: Visit) -> None:
 
 
 def test_the_back_button_closes_a_hit_and_its_address_opens_it(visit: Visit) -> None:
-    page = visit("/?q=a+snake")
+    page = visit("/?q=an+octopus")
     open_first(page)
     address = page.url
     assert "#" in address
@@ -68,10 +68,10 @@ def test_the_back_button_closes_a_hit_and_its_address_opens_it(visit: Visit) -> 
     expect(page.locator("#viewer")).to_be_hidden()
     page.goto("about:blank")
     page.goto(address)
-    expect(page.locator("#viewer-name")).to_contain_text("p002.jpg")
+    expect(page.locator("#viewer-name")).to_contain_text("p001.png")
     page.get_by_role("button", name="More like this").click()
     expect(page.locator("#viewer")).to_be_hidden()
-    expect(page.locator("#chips")).to_contain_text("Like p002.jpg")
+    expect(page.locator("#chips")).to_contain_text("Like p001.png")
 
 
 def test_a_file_that_has_gone_is_told(visit: Visit, served: Served, troubles: list[str]) -> None:
@@ -132,7 +132,7 @@ def test_the_page_asks_only_its_own_server_and_runs_only_its_own_files(visit: Vi
     asked: list[str] = []
     page = visit("about:blank")
     page.on("request", lambda request: asked.append(request.url))
-    answer = page.goto("/?q=a+snake")
+    answer = page.goto("/?q=an+octopus")
     expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
     assert answer
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))

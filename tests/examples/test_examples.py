@@ -25,7 +25,7 @@ from anyseek.media import MediaOptions, read_frames
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
-QUESTION = "a menu about kitchen knives"
+QUESTION = "a letter about hot peppers"
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def copied(folder: Path, *names: str) -> Path:
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = [f"documents/d{number:03}.pdf" for number in (4, 9, 10)]
+    names = [f"documents/d{number:03}.pdf" for number in (4, 9, 12)]
     return copied(tmp_path_factory.mktemp("papers") / "papers", *names)
 
 
@@ -126,7 +126,7 @@ def test_photo_search_by_picture_and_both_with_a_library_that_is_kept(tmp_path: 
 
 
 def test_pdf_questions_shows_the_right_pages(papers: Path, kept: Path, reader: Reader) -> None:
-    reader.reply = (200, {"choices": [{"message": {"content": "Knives are on the menu [1]."}}]})
+    reader.reply = (200, {"choices": [{"message": {"content": "Peppers are in the letter [1]."}}]})
     told = run(
         "pdf_questions.py",
         papers,
@@ -140,14 +140,14 @@ def test_pdf_questions_shows_the_right_pages(papers: Path, kept: Path, reader: R
         "--side",
         900,
     )
-    assert told.splitlines() == ["Knives are on the menu [1].", f"[1] {papers.resolve() / 'd010.pdf'}, page 2"]
+    assert told.splitlines() == ["Peppers are in the letter [1].", f"[1] {papers.resolve() / 'd012.pdf'}, page 3"]
     ((path, key, body),) = reader.requests
     assert (path, key) == ("/v1/chat/completions", "Bearer secret")
     *pages, question = body["messages"][1]["content"]
     assert question == {"type": "text", "text": QUESTION}
     assert len(pages) == 6
     labels = [part["text"] for part in pages[::2]]
-    assert labels[0] == "[1] d010.pdf, page 2"
+    assert labels[0] == "[1] d012.pdf, page 3"
     for label, part in zip(labels, pages[1::2], strict=True):
         _, name, page = re.fullmatch(r"\[(\d)\] (.+), page (\d+)", label).groups()
         head, _, data = part["image_url"]["url"].partition(",")
@@ -163,7 +163,7 @@ def test_pdf_questions_can_be_looked_at_first(papers: Path, kept: Path, reader: 
         "pdf_questions.py", papers, QUESTION, "--library", kept, "--url", reader.address, "--dry-run", "--pages", 1
     )
     request = json.loads(said)
-    assert request["messages"][1]["content"][0]["text"] == "[1] d010.pdf, page 2"
+    assert request["messages"][1]["content"][0]["text"] == "[1] d012.pdf, page 3"
     assert re.fullmatch(
         r"data:image/jpeg;base64,.{1,20}\.\.\. \([\d,]+ characters\)",
         request["messages"][1]["content"][1]["image_url"]["url"],
