@@ -123,7 +123,7 @@ def s2() -> Stage:
     """s1 distilled from the reranker, beside the retrieval that it was learnt from."""
     scored = [_source(name, SCORED, HARD, objective="distillation", queries=12) for name in TAUGHT]
     sources = (*scored, *(_source(name, MINED, LESSONS[name].negatives, share=0.5) for name in FOUND))
-    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=400, learning_rate=5e-5), vision=False)
+    return _embedder("s2", model_of("s1"), sources, TrainOptions(steps=300, learning_rate=5e-5), vision=False)
 
 
 def _embedder(name: str, model: str, sources: Sequence[StageSource], training: TrainOptions, vision: bool) -> Stage:
