@@ -13,7 +13,7 @@ from tests.browser.conftest import FINAL, FOLDERS, SAMPLES, is_indexed, serving,
 
 PICTURE = Path(__file__).parents[1] / "docs" / "search.png"
 QUERY = "a fish on a yellow background"
-MOST_BYTES = 300_000
+MOST_BYTES = 400_000
 
 
 def main() -> None:
