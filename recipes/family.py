@@ -207,7 +207,8 @@ def _probe() -> Probe:
             document = task.documents[min(query.relevance)]
             # A colour that answers two queries is one document: as two, each would be wrong for the other query.
             number = numbers.setdefault(_words(document) or id(document), len(documents))
-            documents += [document] if number == len(documents) else []
+            if number == len(documents):
+                documents.append(document)
             queries.append(replace(query.item, instruction=task.instruction))
             positive.append(number)
     return Probe(queries=tuple(queries), documents=tuple(documents), positive=tuple(positive))
@@ -220,13 +221,10 @@ def _words(item: Item) -> tuple[str, ...]:
 
 def _mode(wanted: str | None) -> str:
     """What the run in this folder is: as it began, or else as wanted; two kinds never mix."""
-    begun = [line.removeprefix(MODE) for line in _done() if line.startswith(MODE)]
-    if not begun:
-        _note(MODE + (wanted or "whole"))
-        return wanted or "whole"
-    if wanted not in (None, begun[0]):
-        raise SystemExit(f"{RUN} holds a run that began as {begun[0]!r}; move it away, or go on without --{wanted}")
-    return begun[0]
+    begun = next((line.removeprefix(MODE) for line in _done() if line.startswith(MODE)), wanted or "whole")
+    if wanted not in (None, begun):
+        raise SystemExit(f"{RUN} holds a run that began as {begun!r}; move it away, or go on without --{wanted}")
+    return begun
 
 
 def _done() -> list[str]:
@@ -253,6 +251,8 @@ def main() -> None:
     mode = _mode("smoke" if given.smoke else "go-on" if given.go_on else None)
     if given.bundle and mode == "smoke":
         parser.error(f"{RUN} holds a run that is no more than a trial; nothing of it is worth bundling")
+    if not given.list and MODE + mode not in _done():
+        _note(MODE + mode)
     done = set(_done())
     for step in steps(smoke=mode == "smoke", go_on=mode != "whole"):
         is_done = step.name in done or (step.made is not None and step.made.is_dir())

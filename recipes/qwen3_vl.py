@@ -21,7 +21,7 @@ from typing import Literal
 from anyseek.training import TrainOptions
 from anyseek.training.stage import ObjectiveName, ObjectiveOptions, Stage, StageSource
 
-__all__ = ["Merged", "reranker", "s0", "s1", "s2", "s3"]
+__all__ = ["STAGES", "Merged", "reranker", "s0", "s1", "s2", "s3"]
 
 Size = Literal["2b", "8b"]
 BASES = {"2b": "Qwen/Qwen3-VL-2B-Instruct", "8b": "Qwen/Qwen3-VL-8B-Instruct"}
@@ -147,6 +147,10 @@ def s3(size: Size, data: Path = DATA / "s3", runs: Path = RUNS) -> Merged:
         probe=data / "probe.jsonl",
         out=_model(runs, size, "s3"),
     )
+
+
+STAGES = (s0, s1, reranker, s2, s3)
+"""In their order."""
 
 
 def _source(
