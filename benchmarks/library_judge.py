@@ -159,7 +159,7 @@ def report(given: argparse.Namespace, folder: Path) -> str:
         halves = ([shelves[seed] for seed, _ in part] for part in (FIT, MEASURE))
         fit, test = ([one for shelf in half for one in tried(shelf, name, reader, fusion)] for half in halves)
         seen[name] = (fit, test)
-    samples = weights_sample(embedder.source), weights_sample(reranker.source)
+    samples = next(iter(shelves.values())).store.fingerprint.cosines, weights_sample(reranker.source)
     first = fit_judge(seen["first"][0], samples[0])
     second = fit_judge(seen["reread"][0], *samples)
     if given.keep:

@@ -6,12 +6,14 @@ Starts `anyseek serve` in a process of its own on a free port of this machine, a
 
 1. `one`: a single client, short texts, one after the other;
 2. `short`: all clients at once, short texts;
-3. `mixed`: all clients at once, texts, pictures, mixes, several inputs, both rerank routes and Cohere's;
+3. `mixed`: all clients at once, texts, pictures, mixes, films, several inputs, both rerank routes, Cohere's, and
+   searches of a library of the bundled samples, by words and by pictures, reranked and not;
 4. `flood`: many more clients than a key may have requests, without a pause.
 
 Every answer of 1 to 3 is compared with that of a library call, made beforehand with the same model and options. It
-fails when one differs by more than the tolerance, at any error in 1 to 3, or when the flood meets no 429 or leaves the
-server unwell. What the library itself gains by batches of that size stands beside the ratio of 2 to 1.
+fails when one differs by more than the tolerance, at any error in 1 to 3, when many clients get less than three times
+what one gets, or when the flood meets no 429 or leaves the server unwell. What the library itself gains by batches of
+that size stands beside the ratio of 2 to 1.
 """
 
 import argparse
@@ -26,6 +28,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,12 +41,16 @@ import torch
 from PIL import Image as Pillow
 
 from anyseek.cli.serve import ServedChoice
-from anyseek.items import Image, Item, Text
+from anyseek.items import Image, Item, Text, Video
+from anyseek.model.hub import bundled
+from anyseek.search import AskOptions, Library
 from anyseek.server import Models
 
 RESULT = Path(__file__).parent / "results" / "serving.md"
 TOLERANCE = 1e-5
 WORDS = ("apple", "dog", "red", "left", "of", "a", "page", "about", "invoice", "with", "two", "small", "house", "blue")
+LEAST_GAIN = 3
+"""Times as many short texts as one client that all of them must get."""
 SORTS = 12
 """Different requests of each sort."""
 
@@ -55,6 +62,7 @@ class Asked:
     path: str
     body: bytes
     expected: np.ndarray
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -93,14 +101,14 @@ def picture(rng: random.Random) -> bytes:
     return out.getvalue()
 
 
-def uri(data: bytes) -> str:
-    """A data URI of a PNG."""
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+def uri(data: bytes, kind: str = "image/png") -> str:
+    """A data URI."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def asked(path: str, body: dict[str, Any], expected: np.ndarray) -> Asked:
+def asked(path: str, body: dict[str, Any], expected: np.ndarray, ids: tuple[str, ...] | None = None) -> Asked:
     """One request."""
-    return Asked(path, json.dumps(body).encode(), expected)
+    return Asked(path, json.dumps(body).encode(), expected, ids)
 
 
 def short(models: Models, rng: random.Random) -> Iterator[Asked]:
@@ -110,9 +118,28 @@ def short(models: Models, rng: random.Random) -> Iterator[Asked]:
         yield asked("/v1/embeddings", {"input": text, "encoding_format": "base64"}, vector[None])
 
 
-def mixed(models: Models, rng: random.Random) -> Iterator[Asked]:
+def searches(library: Library, rng: random.Random) -> Iterator[Asked]:
+    """Searches, and the ids and scores of their hits."""
+    for number in range(SORTS):
+        words, rerank = sentence(rng), number % 2 == 0
+        options = AskOptions(top=10, rerank=rerank)
+        if number % 3:
+            found, query = library.search(words, options=options), words
+        else:
+            data = picture(rng)
+            found, query = library.search(Item((Image(data),)), options=options), {"image": uri(data)}
+        body = {"query": query, "top": 10, "rerank": rerank}
+        yield asked("/v1/search", body, np.array([hit.score for hit in found]), tuple(hit.id for hit in found))
+
+
+def mixed(models: Models, library: Library, rng: random.Random) -> Iterator[Asked]:
     """Every sort of request."""
     yield from itertools.islice(short(models, rng), 3 * SORTS)
+    yield from searches(library, rng)
+    for path in sorted(bundled(".", "samples").glob("**/*.mp4")):
+        data = path.read_bytes()
+        body = {"input": [{"video": uri(data, "video/mp4")}]}
+        yield asked("/v1/embeddings", body, models.embedder.encode([Item((Video(data),))]))
     for _ in range(SORTS):
         texts = [sentence(rng, 40) for _ in range(rng.randint(2, 16))]
         body = {"input": texts, "dimensions": 64}
@@ -129,9 +156,13 @@ def mixed(models: Models, rng: random.Random) -> Iterator[Asked]:
         yield asked("/v1/rerank", {"query": {"image": uri(data)}, "documents": documents}, scores)
 
 
-def difference(answer: dict[str, Any], expected: np.ndarray) -> float:
-    """Largest difference of an answer from what the library gave."""
-    if "results" in answer:
+def difference(answer: dict[str, Any], one: Asked) -> float:
+    """Largest difference of an answer from what the library gave; other hits than its are infinitely far."""
+    expected = one.expected
+    if one.ids is not None:
+        same = tuple(hit["id"] for hit in answer["results"]) == one.ids
+        found = np.array([hit["score"] for hit in answer["results"]]) if same else np.empty(0)
+    elif "results" in answer:
         found = np.empty(len(expected))
         found[[row["index"] for row in answer["results"]]] = [row["relevance_score"] for row in answer["results"]]
     elif "embeddings" in answer:
@@ -139,7 +170,9 @@ def difference(answer: dict[str, Any], expected: np.ndarray) -> float:
     else:
         rows = [row["embedding"] for row in answer["data"]]
         found = np.array([np.frombuffer(base64.b64decode(r), "<f4") if isinstance(r, str) else r for r in rows])
-    return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - expected).max(initial=0))
 
 
 # clients
@@ -182,7 +215,7 @@ async def worker(port: int, requests: Sequence[Asked], number: int, until: float
             tally.delays.append(time.perf_counter() - begun)
             tally.statuses[status] += 1
             if status == 200:
-                tally.difference = max(tally.difference, difference(json.loads(body), one.expected))
+                tally.difference = max(tally.difference, difference(json.loads(body), one))
 
 
 async def phase(port: int, name: str, requests: Sequence[Asked], clients: int, seconds: float) -> Tally:
@@ -234,10 +267,10 @@ def gain(models: Models, texts: Sequence[Asked], seconds: float) -> tuple[float,
     return counts[0] / spent[0], counts[1] / spent[1]
 
 
-async def phases(port: int, models: Models, given: argparse.Namespace) -> tuple[list[Tally], bool]:
+async def phases(port: int, models: Models, library: Library, given: argparse.Namespace) -> tuple[list[Tally], bool]:
     """All phases, and whether the server is well at the end."""
     rng = random.Random(0)
-    shorts, all_sorts = list(short(models, rng)), list(mixed(models, rng))
+    shorts, all_sorts = list(short(models, rng)), list(mixed(models, library, rng))
     while not await is_ready(port):
         await asyncio.sleep(0.5)
     third = max(2.0, given.seconds / 4)
@@ -278,9 +311,31 @@ def failures(found: Sequence[Tally], well: bool) -> list[str]:
     """What must not be."""
     wrong = [f"{one.name}: {dict(one.statuses)}" for one in found[:3] if set(one.statuses) != {200}]
     wrong += [f"{one.name}: differs by {one.difference:.1e}" for one in found if one.difference > TOLERANCE]
+    if found[1].rate < LEAST_GAIN * found[0].rate:
+        wrong.append(f"many clients get {found[1].rate / found[0].rate:.2f} times as much as one")
     if set(found[3].statuses) != {200, 429}:
         wrong.append(f"flood: {dict(found[3].statuses)}")
     return wrong + ([] if well else ["the server is not well after the flood"])
+
+
+def served(
+    models: Models, library: Library, given: argparse.Namespace
+) -> tuple[list[Tally], bool, tuple[float, float]]:
+    """All phases against a server, whether it was well after them, and what the library gains by batches."""
+    command = [sys.executable, "-m", "anyseek", "serve", "--model", given.model, "--port", "0", "--no-keys"]
+    command += ["--library", library.store.folder, "--concurrency", str(given.clients)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address = re.search(r"http://[^:]+:(\d+)", server.stderr.readline())
+            assert address is not None
+            found, well = asyncio.run(phases(int(address[1]), models, library, given))
+            gained = gain(models, list(short(models, random.Random(1))), max(2.0, given.seconds / 6))
+        finally:
+            server.terminate()
+        if server.wait(60):
+            sys.exit(f"the server ended with {server.returncode}")
+    return found, well, gained
 
 
 def main() -> None:
@@ -292,27 +347,18 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write results/serving.md")
     given = parser.parse_args()
     models = ServedChoice(name=given.model, rerank=True).models()
-    command = [sys.executable, "-m", "anyseek", "serve", "--model", given.model, "--port", "0", "--no-keys"]
-    with subprocess.Popen([*command, "--concurrency", str(given.clients)], stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr is not None
-            address = re.search(r"http://[^:]+:(\d+)", server.stderr.readline())
-            assert address is not None
-            found, well = asyncio.run(phases(int(address[1]), models, given))
-            library = gain(models, list(short(models, random.Random(1))), max(2.0, given.seconds / 6))
-        finally:
-            server.terminate()
+    with tempfile.TemporaryDirectory() as folder, Library.open(folder, given.model, given.model) as library:
+        library.index([bundled(".", "samples")])
+        found, well, gained = served(models, library, given)
     where = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads, "
     where += f"torch {torch.__version__}, load {os.getloadavg()[0]:.0f}"
     call = f"`python -m benchmarks.serving --seconds {given.seconds:g} --clients {given.clients} --model {given.model}`"
-    text = f"{call}: {where}\n\n{table(found, library)}\n"
+    text = f"{call}: {where}\n\n{table(found, gained)}\n"
     print(text)
     if given.write:
         RESULT.write_text(text, encoding="utf-8")
     if wrong := failures(found, well):
         sys.exit("\n".join(wrong))
-    if server.wait(60):
-        sys.exit(f"the server ended with {server.returncode}")
 
 
 if __name__ == "__main__":

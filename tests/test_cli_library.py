@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
 
@@ -160,6 +161,16 @@ def test_search_json_of_a_library(run: Run, indexed: Path, folder: Path) -> None
     assert (film["start_seconds"], film["end_seconds"]) == (0.0, pytest.approx(3.0, abs=0.2))
 
 
+def test_near_identical_pictures_can_be_located(run: Run, folder: Path, place: Path) -> None:
+    picture = PIL.Image.open(folder / "red apple.png").convert("RGB")
+    picture.save(folder / "red apple.jpg", quality=90)
+    run("index", folder, "--library", place)
+    rows = json.loads(run("search", "red apple", "--library", place, "--json", "--no-rerank").stdout)["hits"]
+    (row,) = [row for row in rows if row["copies"]]
+    names = {Path(path).name for path in (*row["paths"], *row["copy_paths"])}
+    assert names == {"red apple.png", "red apple.jpg"}
+
+
 def test_filters_and_examples(run: Run, indexed: Path, folder: Path) -> None:
     def found(*more: Any) -> list[str]:
         rows = json.loads(run("search", "apple dog", "--library", indexed, "--json", *more).stdout)["hits"]
@@ -225,3 +236,68 @@ def test_how_arguments_are_understood(run: Run, folder: Path, place: Path) -> No
     assert "one QUERY" in run("search", folder, "x", "--library", place, code=2).stderr
     assert "--like stands alone" in run("search", "x", "--like", "a.0", code=2).stderr
     assert "searched 8 things" in run("search", folder, "red apple", "--no-rerank").stderr  # as before
+
+
+@pytest.mark.parametrize("query", ["猫" * 86, "x" * 256, "a red apple " * 400])
+def test_a_long_query_is_no_name_of_a_folder(run: Run, folder: Path, query: str) -> None:
+    assert "make a library first" in run("search", query, code=2).stderr.replace("\n", " ")
+    run("index", folder)
+    assert "red apple.png" in run("search", query).stdout
+
+
+def test_a_word_that_a_folder_has_as_its_name(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert "Give a QUERY" in run("search", "sub", code=2).stderr  # there is no library that it could be asked of
+    run("index", folder)
+    told = run("search", "sub", code=2).stderr
+    assert "'sub' is a folder: give a QUERY or an --image to look for in it" in told
+    asked = told.rpartition("anyseek ")[2].split()
+    assert asked == ["search", "--library", str(default_library()), "sub"]
+    assert "asked in" in run(*asked).stderr
+    assert "searched 3 things" in run("search", "sub", "--image", "red apple.png", "--no-rerank").stderr
+    assert "searched 3 things" in run("search", "sub", "dog", "--no-rerank").stderr
+    assert "Give a QUERY" in run("search", "", code=2).stderr
+
+
+def test_names_of_users_that_there_are_not(run: Run, indexed: Path, tmp_path: Path, folder: Path) -> None:
+    monkey = "~nobody-of-this-name"
+    assert f"{monkey}/x is not a folder" in run("index", f"{monkey}/x", code=4).stderr
+    assert f"{monkey}/x was not indexed" in run("index", "--forget", f"{monkey}/x", "--library", indexed, code=3).stderr
+    assert "does not exist" in run("search", f"{monkey}/x", "dog", code=2).stderr
+    assert "asked in" in run("search", "dog", "--library", indexed, "--unlike", monkey).stderr
+    assert "no file" in run("search", "dog", "--library", indexed, "--unlike", f"{monkey}/x.png", code=4).stderr
+    assert "no library" in run("search", "dog", "--library", monkey, code=4).stderr
+
+
+def test_a_library_at_home(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder.rename(tmp_path / "home" / "mine")
+    run("index", "~/mine", "--library", "~/a.library")
+    assert (tmp_path / "home" / "a.library").is_dir()
+    assert list(Path.cwd().iterdir()) == []
+    assert "red apple.png" in run("search", "red apple", "--library", "~/a.library").stdout
+    assert "searched 8 things" in run("search", "~/mine", "red apple", "--no-rerank").stderr
+    assert "9 files forgotten" in run("index", "--forget", "~/mine", "--library", "~/a.library").stdout
+
+
+@pytest.mark.parametrize("pages", ["²", "3-²", "-", "-3", "3-7-9", "9" * 5000, "3 7", ""])
+def test_what_is_no_page(run: Run, indexed: Path, pages: str) -> None:
+    assert "--pages is a page or a range" in run("search", "x", "--library", indexed, "--pages", pages, code=2).stderr
+
+
+def test_pages_and_times(run: Run, indexed: Path) -> None:
+    def pages(*more: Any) -> list[int]:
+        rows = json.loads(run("search", "report", "--library", indexed, "--json", "--kind", "page", *more).stdout)
+        return sorted(one["page"] for row in rows["hits"] for one in (row, *row["also"]))
+
+    assert pages("--pages", "2-") == [2, 3]
+    assert pages("--pages", "2") == [2]
+    assert pages("--pages", "1-2") == [1, 2]
+    assert pages("--pages", "٢-٣") == [2, 3]
+    assert pages("--pages", "4-") == []
+    for option in ("--after", "--before"):
+        told = run("search", "report", "--library", indexed, option, "0001-01-01", code=2).stderr
+        assert "0001-01-01 00:00:00 is beyond the times of this machine" in told.replace("\n", " ")
+    assert pages("--before", "9999-12-31") == [1, 2, 3]

@@ -61,10 +61,10 @@ def test_info(run: Run) -> None:
 
 
 def test_optimize(run: Run) -> None:
-    assert run("optimize").stdout == "1 things removed; put in order: nothing was due\n"
+    assert run("optimize").stdout == "1 things removed; put in order: things, about\n"
     assert json.loads(run("optimize", "--force", "--json").stdout) == {
         "removed": 0,
-        "ordered": ["things", "files"],
+        "ordered": ["things", "files", "about"],
         "indexed": [],
     }
     assert "things 1: 1 page" in " ".join(run("info").stdout.split())

@@ -2,14 +2,17 @@
 
 import base64
 import itertools
+import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ from anyseek.search import Fusion, Judge
 from anyseek.search.judge import NAMES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -36,15 +39,21 @@ FINAL = "#hits[data-stage=final][aria-busy=false]"
 LISTEN = re.compile(r"listening on (http://\S+)")
 RECORDER = """
 window.heard = [];
+window.stages = [];
 new MutationObserver((changes) => {
   for (const change of changes) {
     for (const node of change.addedNodes) {
       const place = change.target.id || change.target.className;
       if (place === "message") window.heard.push(node.textContent);
     }
+    if (change.type === "attributes" && change.target.id === "hits") {
+      const ids = [...change.target.children].map((item) => item.dataset.id);
+      window.stages.push([change.target.dataset.stage, ids, change.target.querySelectorAll(".score.read").length]);
+    }
   }
-}).observe(document, { subtree: true, childList: true });
+}).observe(document, { subtree: true, childList: true, attributeFilter: ["data-stage"] });
 """
+"""What the line above the hits said, and of each stage of them its name, their ids, and how many bars are read ones."""
 
 DROP = """
 ([data, name, over, zone]) => {
@@ -79,6 +88,101 @@ class Served:
     def ask(self, path: str) -> Any:
         """What an endpoint answers."""
         return httpx.get(self.url + path, timeout=WAIT, trust_env=False).raise_for_status().json()
+
+    def update(self) -> None:
+        """Bring the library up to date with its folder."""
+        httpx.post(f"{self.url}/v1/library/index", timeout=WAIT, trust_env=False).raise_for_status()
+        until(lambda: is_indexed(self.url))
+
+    def hits(self, query: str, count: int) -> list[dict[str, Any]]:
+        """The nearest there are, in the order of the vectors."""
+        asked = {"query": query, "top": count, "all": True, "rerank": False}
+        answer = httpx.post(f"{self.url}/v1/search", json=asked, timeout=WAIT, trust_env=False)
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["results"]
+        assert len(found) == count
+        return found
+
+
+BREAK = object()
+"""A step of a `Play`: the connection breaks."""
+
+
+class Play:
+    """Answers searches of a page as a test says, one after the other.
+
+    Attributes:
+        answers: each is seconds to wait, with 503, or steps: events, `threading.Event`s to wait for, and `BREAK`.
+        times: when each search came.
+    """
+
+    def __init__(self, *answers: float | list[Any]) -> None:
+        self.answers, self.times = list(answers), list[float]()
+
+    @contextmanager
+    def on(self, page: "Page") -> Iterator["Play"]:
+        """Answer the searches of a page."""
+        play = self
+
+        class Answering(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                play.times.append(time.monotonic())
+                play.answer(self, play.answers.pop(0))
+
+        def there(route: "Route") -> None:
+            route.continue_(url=f"http://127.0.0.1:{server.server_port}/")
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            page.route("**/v1/search", there)
+            yield self
+            page.unroute("**/v1/search")
+            server.shutdown()
+
+    def answer(self, to: BaseHTTPRequestHandler, answer: float | list[Any]) -> None:
+        """One answer."""
+        if isinstance(answer, list):
+            self.stream(to, answer)
+            return
+        body = json.dumps({"error": {"message": "the queue is full", "code": "queue_full"}}).encode()
+        to.send_response(503)
+        for name, value in {
+            "Retry-After": answer,
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+        }.items():
+            to.send_header(name, str(value))
+        to.end_headers()
+        to.wfile.write(body)
+
+    def stream(self, to: BaseHTTPRequestHandler, steps: list[Any]) -> None:
+        """Events, as they come."""
+        to.send_response(200)
+        to.send_header("Content-Type", "text/event-stream")
+        to.send_header("Transfer-Encoding", "chunked")
+        to.end_headers()
+        for step in steps:
+            if step is BREAK:
+                to.close_connection = True
+                return
+            if isinstance(step, threading.Event):
+                assert step.wait(WAIT)
+                continue
+            name, data = step
+            written = f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+            to.wfile.write(b"%x\r\n%s\r\n" % (len(written), written))
+        to.wfile.write(b"0\r\n\r\n")
+
+
+def stage(name: str, hits: list[dict[str, Any]], /, **changes: Any) -> tuple[str, dict[str, Any]]:
+    """The event of a stage of a search."""
+    results = [hit | changes for hit in hits]
+    return name, {"results": results, "nothing": not hits, "nearest": None, "stage": name, "seconds": {"total": 0.1}}
 
 
 def drop(page: "Page", name: str, data: bytes, over: str = "body", zone: str = "search") -> None:
@@ -185,8 +289,8 @@ def judged(folder: Path) -> Path:
     own = Fusion.beside(folder)
     weights = {"one": own.bias, "similarity": own.similarity, "text": -60.0}
     numbers = (*(weights.get(name, 0.0) for name in NAMES), own.log_odds)
-    embedder = weights_sample(ROOT / "models" / "anyseek-tiny-embedding")
-    judge = Judge(numbers=numbers, cut=1e-12, embedder=embedder, reranker=weights_sample(folder))
+    cosines = f"{weights_sample(ROOT / 'models' / 'anyseek-tiny-embedding')} 256 numbers"
+    judge = Judge(numbers=numbers, cut=1e-12, embedder=cosines, reranker=weights_sample(folder))
     judge.write(folder)
     return folder
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from anyseek.server import add_key
-from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, drop, serving
+from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, drop, serving, until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
 expect: Any = sync_api.expect
 expect.set_options(timeout=60_000)
 
+NEW = 24
+"""Files that are new."""
 WATCH = """
 () => {
   window.progress = [];
@@ -28,6 +30,14 @@ WATCH = """
   }).observe(document.body, { subtree: true, childList: true });
 }
 """
+"""Notes what bars of progress say."""
+LOOK = """
+() => {
+  document.dispatchEvent(new Event("visibilitychange"));
+  return window.progress;
+}
+"""
+"""Has the page look before it does by itself, since a job of these tests is short; what bars have said."""
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +66,78 @@ def test_the_panel_tells_what_there_is_and_what_failed(visit: Visit, served: Ser
 
 
 def test_indexing_shows_its_progress_until_what_is_new_is_found(visit: Visit, served: Served) -> None:
-    (served.folder / "notes" / "new.txt").write_text("Gefunden in Lima: xylograph.", encoding="utf-8")
+    new = [served.folder / "notes" / f"new{number}.txt" for number in range(NEW)]
+    for number, file in enumerate(new):
+        file.write_text(f"Gefunden in Lima: xylograph {number}.", encoding="utf-8")
     page = visit()
     page.get_by_role("button", name=re.compile("^Library")).click()
     page.evaluate(WATCH)
     page.get_by_role("button", name="Update now").click()
+    until(lambda: any(re.search(rf"\b[1-9]\d* of {NEW} files", text) for text in page.evaluate(LOOK)))
     expect(page.get_by_role("dialog", name="Library")).to_contain_text("Up to date")
-    assert any(re.search(r"Looking for files|\d+ of \d+ files?", text) for text in page.evaluate("window.progress"))
     page.keyboard.press("Escape")
-    page.goto("/?q=xylograph&kinds=text&all=1&words=1")
-    expect(page.locator(f"{FINAL} .hit", has_text="new.txt")).to_contain_text("xylograph")
+    page.goto("/?q=xylograph+7&kinds=text&all=1&words=1")
+    expect(page.locator(f"{FINAL} .hit", has_text="new7.txt")).to_contain_text("xylograph 7")
+    for file in new:
+        file.unlink()
+    served.update()
+
+
+def test_what_failed_is_told_when_a_run_ends(visit: Visit, served: Served) -> None:
+    half = served.folder / "pictures" / "half.png"
+    page = visit()
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    panel = page.get_by_role("dialog", name="Library")
+    failed = panel.locator(".failures li")
+    expect(failed).to_have_count(1)
+    half.write_bytes((SAMPLES / "pictures" / "p004.png").read_bytes()[:2000])
+    try:
+        panel.get_by_role("button", name="Update now").click()
+        expect(failed).to_have_count(2)
+        expect(failed.first).to_contain_text("pictures/broken.png")
+        expect(failed.last).to_contain_text("pictures/half.png")
+    finally:
+        half.unlink()
+    panel.get_by_role("button", name="Try them again").click()
+    expect(failed).to_have_count(1)
+    expect(panel.locator(".failures h3")).to_have_text("1 file failed")
+
+
+def test_what_is_pressed_is_not_replaced_meanwhile(visit: Visit, served: Served) -> None:
+    library = served.ask("/v1/library")
+    library["job"] |= {"state": "running"}
+    looks: list[Any] = []
+
+    def running(route: Any) -> None:
+        looks.append(route)
+        route.fulfill(json=library)
+
+    page = visit("about:blank")
+    page.route("**/v1/library", running)
+    page.route("**/v1/library/index", lambda route: route.fulfill(json=None))
+    page.goto("/")
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    page.get_by_role("button", name="Stop").hover()
+    page.mouse.down()
+    seen = len(looks)
+    while len(looks) < seen + 3:
+        page.wait_for_event("response")
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.mouse.up()
+
+
+def test_a_folder_is_not_sent_as_a_file(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    page = visit()
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    zone = page.locator("#library .zone").bounding_box()
+    assert zone
+    cdp = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(tmp_path / "letters")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"x": zone["x"] + 20, "y": zone["y"] + 20}
+        cdp.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+    expect(page.locator("#library .reasons .wrong")).to_contain_text("This is a folder, or cannot be read")
 
 
 def test_a_locked_library_asks_for_a_key_and_an_empty_one_says_how_to_begin(
@@ -74,6 +146,10 @@ def test_a_locked_library_asks_for_a_key_and_an_empty_one_says_how_to_begin(
     url, keys = locked
     page = visit(url=url)
     dialog = page.get_by_role("dialog", name="This library is locked")
+    dialog.get_by_label("Key").fill("ключ")
+    dialog.get_by_role("button", name="Open").click()
+    expect(dialog.get_by_role("alert")).to_have_text("This key is not known here.")
+    assert not [text for text in troubles if "401" in text][1:]  # no header takes such a key, and none was sent
     dialog.get_by_label("Key").fill("wrong")
     dialog.get_by_role("button", name="Open").click()
     expect(dialog.get_by_role("alert")).to_contain_text("not known")

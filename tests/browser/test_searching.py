@@ -17,9 +17,11 @@ expect.set_options(timeout=60_000)
 
 FISH = SAMPLES / ".asked" / "fish.png"
 COPY = """
-async (data) => {
+async ([data, words]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+  const copied = { "image/png": new Blob([bytes], { type: "image/png" }) };
+  if (words) copied["text/plain"] = new Blob([words], { type: "text/plain" });
+  await navigator.clipboard.write([new ClipboardItem(copied)]);
 }
 """
 
@@ -56,6 +58,10 @@ def test_words_find_a_picture_and_show_how_it_is_read(visit: Visit) -> None:
     assert heard.index("Searching") < heard.index(read[0])
     assert re.fullmatch(r"\d+ results? in .* s", heard[-1])
     expect(page.locator("#reading")).to_be_hidden()
+    (early, unread, none), (last, ids, bars) = page.evaluate("window.stages")
+    assert (early, last) == ("first", "final")
+    assert unread and none == 0  # the order of the vectors, with grey bars
+    assert ids and bars == len(ids)  # what stays has been read
 
 
 def test_a_dropped_picture_finds_its_like(visit: Visit) -> None:
@@ -75,7 +81,7 @@ def test_a_dropped_picture_finds_its_like(visit: Visit) -> None:
 def test_a_pasted_picture_with_words(visit: Visit) -> None:
     page = visit("/?q=a+fish", permissions=["clipboard-read", "clipboard-write"])
     expect(first(page)).to_be_visible()
-    page.evaluate(COPY, base64.b64encode(FISH.read_bytes()).decode())
+    page.evaluate(COPY, [base64.b64encode(FISH.read_bytes()).decode(), ""])
     page.get_by_label("What to look for").focus()
     with page.expect_request("**/v1/search") as sent:
         page.keyboard.press("ControlOrMeta+V")
@@ -83,6 +89,15 @@ def test_a_pasted_picture_with_words(visit: Visit) -> None:
     assert query["text"] == "a fish"
     assert query["image"].startswith("data:image/png;base64,")
     expect(first(page)).to_contain_text("p004.png")
+
+
+def test_words_that_were_copied_with_a_picture_of_themselves_are_words(visit: Visit) -> None:
+    page = visit("/", permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(COPY, [base64.b64encode(FISH.read_bytes()).decode(), "quarterly report"])
+    page.get_by_label("What to look for").focus()
+    page.keyboard.press("ControlOrMeta+V")
+    expect(page.get_by_label("What to look for")).to_have_value("quarterly report")
+    expect(page.locator(".chip")).to_have_count(0)
 
 
 def test_what_is_no_picture_is_refused_in_words(visit: Visit, troubles: list[str]) -> None:
@@ -109,14 +124,26 @@ def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(visit:
     page.keyboard.press("Enter")
     expect(kinds).to_have_count(1)
     expect(first(page)).to_contain_text("v003.mp4")
-    page.get_by_role("button", name="Remove the filter: Path v003").click()
+    page.get_by_role("button", name="Remove the filter: Path v003").press("Enter")
     expect(kinds.nth(1)).to_be_visible()
+    expect(page.get_by_role("button", name="Filters", exact=True)).to_be_focused()
     page.go_back()
     page.go_back()
     expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "true")
     expect(kinds.nth(1)).to_be_visible()
     page.go_back()
     expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_number_of_results_that_the_panel_does_not_offer_is_kept(visit: Visit) -> None:
+    page = visit("/?q=a+fish&all=1&rerank=0&top=3")
+    expect(page.locator(f"{FINAL} .hit")).to_have_count(3)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Path").fill("pictures")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove the filter: Path pictures")).to_be_visible()
+    assert "top=3" in page.url
+    expect(page.locator(f"{FINAL} .hit")).to_have_count(3)
 
 
 def test_the_back_button_goes_to_what_was_asked_before(visit: Visit) -> None:
@@ -146,6 +173,17 @@ def test_more_like_it_and_less_like_it(visit: Visit) -> None:
     expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
     assert "p004.png" not in names(page)
     assert "like=" in page.url
+
+
+def test_an_example_of_what_is_not_sought_is_not_enough(visit: Visit, served: Served) -> None:
+    hit = next(hit for hit in served.hits("a letter", 20) if hit["kind"] == "text")  # of which there is no picture
+    page = visit(f"/#{hit['id']}")
+    page.get_by_role("button", name="Less like this").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Add words or a picture")
+    expect(page.locator("#chips")).to_contain_text(f"Not like {hit['name']}")
+    ask(page, "a fish")
+    expect(first(page)).to_be_visible()
+    expect(page.get_by_role("alert").first).to_be_empty()
 
 
 def test_nothing_relevant_is_an_answer_and_the_nearest_are_shown_on_request(visit: Visit) -> None:
@@ -201,9 +239,11 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     expect(page.locator("#viewer .at")).to_contain_text(f"{columns + 3} of")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#viewer-name")).to_have_text(shown, use_inner_text=True)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#viewer .at")).to_contain_text(f"{columns + 1} of")
     page.keyboard.press("Escape")
     expect(page.locator("#viewer")).to_be_hidden()
-    expect(page.locator(".hit .open").nth(1 + columns)).to_be_focused()
+    expect(page.locator(".hit .open").nth(columns)).to_be_focused()  # not the one that was opened
 
 
 def test_nothing_jumps_while_hits_come(visit: Visit, served: Served) -> None:

@@ -15,6 +15,12 @@ expect: Any = sync_api.expect
 expect.set_options(timeout=60_000)
 
 PHONE = {"width": 390, "height": 844}
+UNDER_A_FINGER = """
+(button) => {
+  const { left, top, width, height } = button.getBoundingClientRect();
+  return button.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}
+"""
 NAMED_ROLES = {"button", "link", "textbox", "searchbox", "checkbox", "combobox", "slider", "meter", "dialog", "image"}
 
 
@@ -74,6 +80,62 @@ def test_the_back_button_closes_a_hit_and_its_address_opens_it(visit: Visit) -> 
     expect(page.locator("#chips")).to_contain_text("Like p001.png")
 
 
+def test_an_address_that_is_sent_to_others_has_the_hits_beside_it(visit: Visit, served: Served) -> None:
+    ids = [hit["id"] for hit in served.hits("a fish", 20)]
+    page = visit(f"/?q=a+fish&all=1&rerank=0#{ids[2]}")
+    expect(page.locator("#viewer .at")).to_have_text(f"3 of {len(ids)}")
+    expect(page.locator("#viewer dl")).to_contain_text("Score")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#viewer .at")).to_have_text(f"4 of {len(ids)}")
+    page.get_by_role("button", name="More like this").click()
+    expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
+    page.go_back()
+    expect(page.locator("#viewer .at")).to_have_text(f"4 of {len(ids)}")
+    expect(page.locator("#viewer dl")).to_contain_text("Score")
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page.locator(".hit .open").nth(3)).to_be_focused()
+
+
+def test_a_button_that_goes_on_keeps_the_focus(visit: Visit) -> None:
+    page = visit("/?q=a+fish&all=1&rerank=0&top=3")
+    open_first(page)
+    expect(page.get_by_role("button", name="Close")).to_be_focused()
+    page.get_by_role("button", name="The next hit").focus()
+    for at in ("2 of 3", "3 of 3", "3 of 3"):
+        page.keyboard.press("Enter")
+        expect(page.locator("#viewer .at")).to_have_text(at)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#viewer .at")).to_have_text("2 of 3")
+
+
+def test_another_page_of_a_file_stands_where_its_hit_does(visit: Visit) -> None:
+    page = visit("/?q=a+letter+about+hot+peppers&kinds=page&all=1&rerank=0")
+    hit = page.locator(f"{FINAL} .hit", has_text="also page").first.locator(".open")
+    hit.click()
+    at = page.locator("#viewer .at").inner_text()
+    page.locator("#viewer .others button").first.click()
+    expect(page.locator("#viewer .others")).to_have_count(0)
+    expect(page.locator("#viewer .at")).to_have_text(at)
+    page.keyboard.press("Escape")
+    expect(hit).to_be_focused()
+
+
+def test_selecting_words_beyond_the_edge_closes_nothing(visit: Visit) -> None:
+    page = visit("/?q=a+fish&all=1&rerank=0&top=3")
+    open_first(page)
+    path = page.locator("#viewer dd").nth(1).bounding_box()
+    assert path
+    page.mouse.move(path["x"] + 5, path["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(1277, path["y"] + 5, steps=4)
+    page.mouse.up()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.mouse.click(1277, path["y"])
+    expect(page.locator("#viewer")).to_be_hidden()
+
+
 def test_a_file_that_has_gone_is_told(visit: Visit, served: Served, troubles: list[str]) -> None:
     page = visit("/?q=a+paperclip+right+of+a+gold+medal&all=1")
     expect(page.locator(f"{FINAL} .hit").first).to_contain_text("p006.webp")
@@ -101,6 +163,16 @@ def test_a_phone_has_room_for_it(visit: Visit) -> None:
     assert box and (box["width"], box["height"]) == (390, 844)
     fits(page)
     page.get_by_role("button", name="Close").tap()
+    page.get_by_role("button", name="More like p011.jpg").tap()
+    expect(page.locator("#chips")).to_contain_text("Like p011.jpg")
+    expect(page.locator(f"{FINAL} .hit").first).to_be_visible()
+    fits(page)
+    for width in (PHONE["width"], 320):
+        page.set_viewport_size(PHONE | {"width": width})
+        assert page.locator("#ask").evaluate("button => button.offsetWidth") >= 40
+        for button in page.locator("#box button").filter(visible=True).all():
+            assert button.evaluate(UNDER_A_FINGER), (width, button.get_attribute("aria-label"))
+    page.set_viewport_size(PHONE)
     page.get_by_role("button", name=re.compile("^Library")).tap()
     expect(page.get_by_role("heading", name="Library")).to_be_visible()
     fits(page)

@@ -64,7 +64,7 @@ def test_nothing_of_a_filter_is_read_as_a_predicate(tmp_path: Path) -> None:
 def filters(draw: st.DrawFn) -> Filter:
     """Filters with some of everything."""
     names = st.sampled_from(NAMES)
-    globs = st.lists(st.one_of(names, st.sampled_from(["*", "**", "?", "/"])), max_size=4).map("".join)
+    globs = st.lists(st.one_of(names, st.sampled_from(["*", "**", "**/", "?", "/"])), max_size=4).map("".join)
     choices = {
         "kinds": st.lists(st.sampled_from(KINDS), max_size=2).map(tuple),
         "pages": st.sampled_from([(1, 1), (2, 3), (1, 9), (3, 3)]),
@@ -102,18 +102,21 @@ def matches(where: Filter, file: StoredFile) -> bool:
     )
 
 
-def glob(wanted: str, path: str) -> bool:
-    """A glob, letter by letter, without regular expressions."""
+def glob(wanted: str, path: str, begins: bool = True) -> bool:
+    """A glob, letter by letter, without regular expressions; `begins` where a name may begin in it."""
     if not wanted:
         return not path
+    if begins and wanted.startswith("**/"):
+        rests = [path, *(path[place + 1 :] for place, letter in enumerate(path) if letter == "/")]
+        return any(glob(wanted[3:], rest) for rest in rests)
     if wanted.startswith("**"):
-        return any(glob(wanted[2:], path[place:]) for place in range(len(path) + 1))
+        return any(glob(wanted[2:], path[place:], False) for place in range(len(path) + 1))
     if wanted[0] == "*":
         stops = path.find("/") if "/" in path else len(path)
-        return any(glob(wanted[1:], path[place:]) for place in range(stops + 1))
-    if not path:
+        return any(glob(wanted[1:], path[place:], False) for place in range(stops + 1))
+    if not path or (path[0] == "/" if wanted[0] == "?" else path[0] != wanted[0]):
         return False
-    return (path[0] != "/" if wanted[0] == "?" else path[0] == wanted[0]) and glob(wanted[1:], path[1:])
+    return glob(wanted[1:], path[1:], wanted[0] == "/")
 
 
 def counts(where: Filter, thing: Thing) -> bool:
@@ -128,11 +131,33 @@ def test_patterns_hold_only_letters_and_codes() -> None:
         assert not set(re.sub(r"\\x\{[0-9a-f]+\}|\[\^/\]\*?|\.\*", "", pattern(name)[5:-1])) & set(".()[]{}\\'+|$^*?")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "fits", "others"),
+    [
+        ("**/2025/*.pdf", ["2025/a.pdf", "x/2025/a.pdf", "x/y/2025/a.pdf"], ["2025/b/a.pdf", "x2025/a.pdf", "a.pdf"]),
+        ("x/**/a.pdf", ["x/a.pdf", "x/y/a.pdf", "x/y/z/a.pdf"], ["a.pdf", "xy/a.pdf", "x/ya.pdf"]),
+        ("**/**/a.pdf", ["a.pdf", "x/a.pdf", "x/y/a.pdf"], ["xa.pdf"]),
+        ("x**/a.pdf", ["x/a.pdf", "xy/a.pdf", "xy/z/a.pdf"], ["xa.pdf", "a.pdf"]),
+    ],
+)
+def test_folders_or_none(tmp_path: Path, wanted: str, fits: list[str], others: list[str]) -> None:
+    store = Store.create(tmp_path, print_())
+    with store.write() as writer:
+        writer.put_files([file_of(path, "one") for path in (*fits, *others)])
+    assert sorted(file.path for file in store.files(Filter(glob=wanted))) == sorted(fits)
+
+
 def test_empty_ranges_and_unknown_kinds_are_refused() -> None:
     with pytest.raises(ConfigError, match="kind 'sound' is unknown; choose from image, page, text, video"):
         Filter(kinds=("page", "sound"))
     for wrong in ({"pages": (2, 1)}, {"after": 2, "before": 1}, {"min_bytes": 2, "max_bytes": 1}):
         with pytest.raises(ConfigError, match="hold nothing; put the smaller first"):
+            Filter(**wrong)
+
+
+def test_names_that_no_library_can_keep_are_refused() -> None:
+    for wrong in ({"glob": "\udcff*"}, {"under": "\udcff"}, {"tags": ("\udcff",)}, {"roots": ("\udcff",)}):
+        with pytest.raises(ConfigError, match="is not Unicode"):
             Filter(**wrong)
 
 

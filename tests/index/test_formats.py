@@ -108,6 +108,12 @@ def test_a_fingerprint_names_what_differs() -> None:
         print_(width=0)
 
 
+def test_what_cosines_hang_on() -> None:
+    assert print_(precision="int8").cosines == print_(precision="float16", instruction="other").cosines
+    others = [print_(), print_(precision="binary"), print_(width=8), print_(weights="v")]
+    assert len({one.cosines for one in others}) == 4
+
+
 def test_another_model_is_refused(store: Store) -> None:
     reopened = Store.open(store.folder)
     assert reopened.fingerprint == print_()
@@ -140,7 +146,15 @@ def test_the_sample_of_weights_knows_weights_not_names(tmp_path: Path) -> None:
         weights_sample(folder("shape", {"a.weight": tensors["a.weight"].reshape(4, 8).contiguous()})),
         weights_sample(folder("scalar", {"c": torch.tensor(3.0)})),
     ]
-    assert len({known, *other}) == 5
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for number, scale in enumerate((1.0, 1.01)):
+        (adapter / "adapter_config.json").write_text('{"r": 2}')
+        save_file({"a": torch.ones(1) * scale}, adapter / "adapter_model.safetensors")
+        other.append(weights_sample(tmp_path / "renamed", adapter))
+        assert len({known, *other}) == 6 + number
+    (adapter / "adapter_config.json").write_text('{"r": 4}')
+    assert len({known, *other, weights_sample(tmp_path / "renamed", adapter)}) == 8
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8", "binary"])

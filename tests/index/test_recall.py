@@ -1,6 +1,7 @@
 """Recall: exact, through an index, under filters, from memory; limits are lowered so that small ones have indexes."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,11 @@ def test_the_index_finds_what_a_scan_finds(indexed: Store, monkeypatch: pytest.M
     lower(monkeypatch)
     scans: list[bool] = []
     plain = recall._by_numbers
-    monkeypatch.setattr(recall, "_by_numbers", lambda *given, scan: (scans.append(scan), plain(*given, scan=scan))[1])
+    monkeypatch.setattr(
+        recall,
+        "_by_numbers",
+        lambda *given, scan, wider: (scans.append(scan), plain(*given, scan=scan, wider=wider))[1],
+    )
 
     def asked() -> set[bool]:
         """Whether the searches since the last call were scans."""
@@ -120,6 +125,29 @@ def test_filters_of_many_files(indexed: Store, monkeypatch: pytest.MonkeyPatch) 
     held_ = Store.open(indexed.folder)
     held_.hold()
     assert share(held_, Filter(before=400), half) >= 0.97
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_kinds_that_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    """As texts lie apart from pictures: the lists nearest to a query have none of the kind that is sought."""
+    lower(monkeypatch)
+    monkeypatch.setattr(recall, "PROBES", 2)
+    for name in ("IvfRq", "IvfFlat"):  # as many lists as a library of a quarter of a million has
+        monkeypatch.setattr(upkeep, name, partial(getattr(upkeep, name), num_partitions=60))
+    offsets = 1.5 * np.random.default_rng(5).standard_normal((4, 64))
+    vectors = normalize(clustered(ROWS, 64, seed=4) * 8 + offsets[np.arange(ROWS) // 4 % 4])
+    store = filled(tmp_path, vectors, precision=precision)
+    with store.write() as writer:
+        writer.optimize()
+    assert store.info().recall == "approximate"
+    images = np.arange(ROWS) // 4 % 4 == 0
+    for number in range(1, 400, 40):  # near pages, texts and films too
+        query = vectors[4 * number]
+        found = ids(store.recall(query, 10, Filter(kinds=("image",))))
+        scores = np.where(images, vectors @ query, -2)
+        best = {f"h{row // 4}.{row % 4}" for row in np.argsort(-scores)[:10]}
+        assert len(found) == 10
+        assert len(best & set(found)) >= 8
 
 
 def test_a_filter_far_from_the_query_is_still_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +247,54 @@ def test_memory_follows_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_memory_has_a_limit(library: Store) -> None:
     with pytest.raises(CapacityError, match=r"3,000 things take about [01] MB in memory, more than the allowed 0 MB"):
         Store.open(library.folder).hold(max_bytes=1000)
+
+
+def test_what_outgrows_its_memory_is_searched_on_disk(tmp_path: Path) -> None:
+    store = filled(tmp_path, VECTORS[:400])
+    store.hold(400 * (4 * WIDTH + held.ROW_BYTES))
+    assert store.info().recall == "memory"
+    with store.write() as writer:
+        writer.put(things_of("new", 1), QUERIES[:1])
+        writer.put_files([file_of("new", "new")])
+    assert ids(store.recall(QUERIES[0], 1)) == ["new.0"]
+    assert store.info().recall == "exact"
+
+
+def test_lists_find_nearly_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also through filters, of rows that came later, without those that have gone, and after the table was moved."""
+    lower(monkeypatch)
+    monkeypatch.setattr(held, "LISTED_ROWS", 1000)
+    lists_made: list[int] = []
+    plain = held.Lists.of
+    monkeypatch.setattr(
+        held.Lists, "of", lambda rows, words: (lists_made.append(words.shape[1]), plain(rows, words))[1]
+    )
+    store = filled(tmp_path, VECTORS)
+    store.hold()
+    store.hold()
+    assert lists_made == [ROWS]
+    assert share(store) >= 0.97
+    kinds = np.arange(ROWS) // 4 % 4 > 0
+    assert share(store, Filter(kinds=("page", "text", "video")), kinds) >= 0.97
+    assert share(store, Filter(before=400), np.arange(ROWS) // 4 < 400) >= 0.97
+    assert share(store, Filter(before=20), np.arange(ROWS) // 4 < 20) >= 0.97
+    with store.write() as writer:
+        writer.put(things_of("new", 5), QUERIES[:5])
+        writer.put_files([file_of("new", "new")])
+    assert ids(store.recall(QUERIES[2], 1)) == ["new.2"]
+    with store.write() as writer:
+        writer.remove_files([file_of("new", "new").key])
+    assert "new.2" not in ids(store.recall(QUERIES[2], 10))
+    assert share(store) >= 0.97
+    assert lists_made == [ROWS], "a few more rows need no new lists"
+    with store.write() as writer:
+        writer.remove_files([file_of(f"{number % 10}/{number}.x", "h").key for number in range(30)])
+        writer.optimize(force=True)
+    kept_ = np.arange(ROWS) // 4 >= 30
+    assert share(store, None, kept_) >= 0.97
+    store.hold()
+    assert len(lists_made) == 2
+    assert share(store, None, kept_) >= 0.97
 
 
 def test_threads_share_a_store(library: Store) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from anyseek.errors import CapacityError, ConfigError, DecodeError, InputError, SourceError
-from anyseek.index import Filter, Store, StoredFile, Thing, tables, writer
+from anyseek.index import Filter, Store, StoredFile, Thing, tables, upkeep, writer
 from tests.index.conftest import QUERY, WIDTH, file_of, ids, print_, things_of
 
 ODD = "a/it's 100%\\ü.pdf"
@@ -293,3 +294,53 @@ def test_things_of_another_file_than_was_thought_can_be_removed(store: Store) ->
         writing.put(things_of("three", 3), np.eye(WIDTH)[4:7])
         writing.remove_things(["three.0", "three.2", "never.0"])
         assert writing.unfinished()["three"] == frozenset({1})
+
+
+def test_a_library_in_the_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store.create("~/mine", print_()).folder == str(tmp_path / "mine")
+    assert Store.open("~/mine").info().things == {}
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_left_frees_its_room(tmp_path: Path) -> None:
+    """At once as far as searches go, and on disk as soon as nobody can be reading it."""
+    store, noise = Store.create(tmp_path, print_()), np.random.default_rng(0)
+    with store.write() as writer:
+        for number in range(200):
+            (thing,) = things_of(f"h{number}", 1, text=noise.bytes(2000).hex())
+            writer.put([thing], np.eye(WIDTH)[number % WIDTH][None])
+            writer.put_files([file_of(f"{number}", f"h{number}")])
+    whole = size_of(tmp_path)
+    with store.write() as writer:
+        writer.remove_files([file_of(f"{number}", "").key for number in range(190)])
+        assert "things" in writer.optimize().ordered
+        assert "things" not in writer.optimize().ordered
+    with store.write() as writer:
+        writer.optimize(force=True, keep=timedelta(seconds=0.01))
+    assert size_of(tmp_path) < whole / 5
+    assert len(store.recall(QUERY, 100)) == 10
+
+
+def test_versions_that_nobody_reads_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changes all the time, under `--watch`: no table gets more pieces, but each gets versions."""
+    store = Store.create(tmp_path, print_())
+    for number in range(50):
+        with store.write() as writer:
+            writer.put(things_of(f"h{number}", 1), np.eye(WIDTH)[:1])
+            writer.put_files([file_of("app.log", f"h{number}")])
+            ordered = writer.optimize().ordered
+    assert "things" not in ordered
+    tables = [getattr(store._tables, name) for name in ("things", "files", "about")]
+    assert min(len(table.list_versions()) for table in tables) > 50
+    with store.write() as writer:
+        assert set(writer.optimize(keep=timedelta(milliseconds=1)).ordered) == {"things", "files", "about"}
+    assert max(len(table.list_versions()) for table in tables) < 10
+    monkeypatch.setattr(upkeep, "DAY", timedelta(0))
+    with store.write() as writer:
+        writer.put_files([file_of("app.log", None)])
+        assert "files" in writer.optimize(keep=timedelta(seconds=0.01)).ordered

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import logging
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,32 @@ def test_vectors_are_those_of_the_embedder_bit_for_bit(
     assert embedding.get_image_embedding(str(pictures[0])) == tiny.encode_document([Image(pictures[0])])[0].tolist()
     asked = embedding.picture_query(Image(pictures[0]), "like this").embedding
     assert asked == tiny.encode_query([Image(pictures[0])])[0].tolist()
+
+
+def test_a_query_by_a_picture_is_read_by_the_reranker_too(
+    embedding: AnyseekEmbedding, tiny_reranker: Reranker, pictures: list[Path]
+) -> None:
+    nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("a dog", "a fish")]
+    asked = embedding.picture_query({"image": pictures[1], "text": "what is this?"}, "a picture")
+    reranking = AnyseekReranker(tiny_reranker)
+    expected = tiny_reranker.predict([(asked.item, one.text) for one in nodes])
+    found = reranking.postprocess_nodes(nodes, query_bundle=asked)
+    assert {one.text: one.score for one in found} == dict(zip(("a dog", "a fish"), expected.tolist(), strict=True))
+    with pytest.raises(InputError, match="neither words nor a picture"):
+        reranking.postprocess_nodes(nodes, query_bundle=QueryBundle("", embedding=asked.embedding))
+
+
+def test_copies_load_the_model_again(embedding: AnyseekEmbedding, tiny_reranker: Reranker) -> None:
+    """As this framework sends them to other processes and writes them down."""
+    expected = embedding.get_query_embedding("a cat")
+    for again in (pickle.loads(pickle.dumps(embedding)), AnyseekEmbedding.from_dict(embedding.to_dict())):
+        assert again.get_query_embedding("a cat") == expected
+        assert again.model_name == embedding.model_name
+    nodes = [NodeWithScore(node=TextNode(text="a cat"))]
+    reranking = AnyseekReranker(tiny_reranker)
+    expected = reranking.postprocess_nodes(nodes, query_str="a cat")[0].score
+    for again in (pickle.loads(pickle.dumps(reranking)), AnyseekReranker.from_dict(reranking.to_dict())):
+        assert again.postprocess_nodes(nodes, query_str="a cat")[0].score == expected
 
 
 def test_options_reach_the_model(tiny: Embedder) -> None:

@@ -7,8 +7,9 @@ import pytest
 from tokenizers import Tokenizer as Library
 
 from anyseek.errors import LimitError
-from anyseek.items import Item, Limits
+from anyseek.items import Item, Limits, Text
 from anyseek.processing import Processor
+from anyseek.processing.tokenizer import Tokenizer
 from tests.processing.conftest import TAIL, changed, image, picture, prompt
 
 WORDS = [
@@ -76,6 +77,56 @@ def test_texts_between_pictures(processor: Processor, ids_of: Ids, seed: int) ->
     assert left == 0
     assert plan.visual_tokens == 10
     assert not plan.shrunk
+
+
+LONG = "internationalization, counterrevolutionaries: def electroencephalography(self):\n        return None\n\n\n" * 3
+
+
+def cut_one_by_one(tokenizer: Tokenizer, ids_of: Ids, texts: list[str], limit: int) -> list[str]:
+    """The rule of a cut in its plainest form: from the last text on, each is shortened until the prompt fits."""
+    kept = list(texts)
+    for place in reversed(range(len(kept))):
+        while len(ids_of(prompt("".join(kept)))) > limit and kept[place]:
+            text, excess = kept[place], len(ids_of(prompt("".join(kept)))) - limit
+            have = len(tokenizer.encode(text, parse_special=True))
+            shorter = tokenizer.cut(text, max(0, have - excess), parse_special=True)
+            kept[place] = shorter if len(shorter) < len(text) else text[:-1]
+    return kept
+
+
+@pytest.mark.parametrize("seed", range(26))
+def test_many_texts_are_cut_as_if_one_by_one(processor: Processor, ids_of: Ids, seed: int) -> None:
+    """Words in pieces: their beginnings have more tokens than they, so that fewer texts may need more room."""
+    chance = random.Random(seed)
+    texts = [chance.choice(WORDS) for _ in range(150)]
+    if seed % 2:
+        start = chance.randrange(len(LONG) // 2)
+        texts = list(LONG[start : start + 150])
+    limit = chance.randint(20, len(ids_of(prompt("".join(texts)))))
+    item = Item(tuple(map(Text, texts)), limits=limited(limit))
+    kept = "".join(cut_one_by_one(processor.tokenizer, ids_of, texts, limit))
+    assert processor.sample(item).token_ids.tolist() == ids_of(prompt(kept))
+    assert processor.plan(item).cut_characters == len("".join(texts)) - len(kept)
+
+
+def test_a_cut_through_many_texts_looks_at_the_prompt_a_few_times(
+    processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for each text that goes: twenty times as many cost as much as a few dozen looks at them all."""
+    looks = []
+    encode = Tokenizer.encode
+
+    def counted(self: Tokenizer, text: str, *, parse_special: bool) -> list[int]:
+        looks.append(len(text))
+        return encode(self, text, parse_special=parse_special)
+
+    monkeypatch.setattr(Tokenizer, "encode", counted)
+    for count in (200, 4000):
+        looks.clear()
+        plan = processor.plan(Item((Text("word"),) * count, limits=limited(100)))
+        assert plan.tokens <= 100
+        assert sum(looks) < 4 * 4 * count + 50_000
+        assert len(looks) < 600
 
 
 def test_the_limit_of_the_model_holds_without_any_other(processor: Processor, ids_of: Ids) -> None:

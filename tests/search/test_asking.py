@@ -88,6 +88,7 @@ def test_vectors_alone_and_words_alone(asked: Library) -> None:
     assert names(read) == ["letter.txt"]
     assert read.hits[0].words > 0
     assert not asked.search("zebras", options=AskOptions(words=1)).hits
+    assert asked.like(read.hits[0].id, options=AskOptions(words=1)).hits, "without words the vectors are asked"
 
 
 def test_what_only_words_found_has_its_similarity_too(asked: Library) -> None:
@@ -107,6 +108,8 @@ def test_blending_by_ranks_and_by_scores() -> None:
     )
     scores = blended(seen, read, AskOptions(words=0.25, blend="scores"))
     assert scores == pytest.approx({"a": 0.75, "b": 0.375, "c": 0.25, "d": 0.0625}, abs=1e-9)
+    one = blended(seen[:1], [], AskOptions(blend="scores"))
+    assert one == {"a": 1}
     alone = blended(seen, [], AskOptions(words=0.25))  # words that found nothing take nothing away
     assert alone["a"] == 1
     assert blended([], read, AskOptions(words=1))["c"] == 1
@@ -139,12 +142,33 @@ def test_pages_of_a_document_are_one_answer(asked: Library) -> None:
     assert names(apart).count("annual report.pdf") == 5
 
 
+@pytest.fixture
+def long(library: Library, tmp_path: Path) -> Library:
+    """A document of very many passages, and single files that are a little further from the query."""
+    (tmp_path / "many").mkdir()
+    text = "\n\n".join(f"apple pear number {number} " + "plum " * 60 for number in range(150))
+    (tmp_path / "many" / "long.txt").write_text(text, encoding="utf-8")
+    for number in range(12):
+        (tmp_path / "many" / f"{number}.txt").write_text(f"an apple and dog {number}", encoding="utf-8")
+    library.index([tmp_path / "many"])
+    return library
+
+
+@pytest.mark.parametrize("words", [0.0, 0.3, 1.0])
+def test_a_long_document_hides_nothing(long: Library, words: float) -> None:
+    options = AskOptions(words=words, candidates=20)
+    assert len(long.search("apple pear", options=options)) == 10
+    apart = long.search("apple pear", options=replace(options, group=False))
+    assert set(names(apart)) == {"long.txt"}, "else this tests nothing"
+
+
 def test_near_identical_pictures_are_one_answer(asked: Library) -> None:
     once = asked.search("red apple", options=AskOptions(words=0))
     apples = [hit for hit in once if hit.paths[0].stem == "red apple"]
     assert sorted(len(hit.copies) for hit in apples) == [0, 1]  # the BMP has the same name, and looks otherwise
     kept = next(hit for hit in apples if hit.copies)
     assert {kept.paths[0].suffix, _path(asked, kept.copies[0].hash).suffix} == {".png", ".jpg"}
+    assert {path.suffix for path in (*kept.paths, *kept.copy_paths)} == {".png", ".jpg"}
     every = asked.search("red apple", options=AskOptions(words=0, duplicates=False))
     assert [name.split(".")[0] for name in names(every)].count("red apple") == 3
 
@@ -160,6 +184,10 @@ def test_more_like_one(asked: Library) -> None:
     assert len(more) == 2
     assert more.hits[0].paths[0].stem == "red apple"
     assert asked.like(apple.id, unlike=["blue dog"]).hits[-1].score < asked.like(apple.id).hits[-1].score
+    page = next(hit for hit in asked.search("annual report 3") if hit.thing.page == 3)
+    others = asked.like(page.id).hits[0]
+    assert others.paths == page.paths, "the other pages of a document are like it"
+    assert sorted(thing.page or 0 for thing in (others.thing, *others.also)) == [1, 2, 4, 5]
     only = asked.like(apple.id, where=Filter(kinds=("text",)))
     assert {hit.thing.kind for hit in only} == {"text"}
     with pytest.raises(InputError, match="has no thing"):
@@ -243,6 +271,15 @@ def test_candidates_are_read_as_they_were_embedded(reading: Reading, seen: Seen)
     assert all(hit.reranked for hit in found)
     assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
     assert found.hits[0].score == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_what_is_not_read_again_follows(reading: Reading, long: Library) -> None:
+    library, reader = reading()
+    found = library.search("apple pear", options=AskOptions(words=0, candidates=20, reread=4, top=12, per_file=12))
+    assert len(found) == 12
+    assert [hit.reranked for hit in found] == sorted((hit.reranked for hit in found), reverse=True)
+    assert not all(hit.reranked for hit in found)
+    assert len(reader.pairs) == 12
 
 
 def test_the_first_stage_and_the_reading_are_told(reading: Reading) -> None:

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,7 +17,7 @@ from anyseek.items import File, Item, Page
 from anyseek.media import MediaOptions
 from anyseek.search import Cutting, IndexOptions, Library, LibrarySettings
 from anyseek.search.library import SETTLES
-from anyseek.search.looking import Entry, estimate
+from anyseek.search.looking import Entry, content_hash, estimate
 from tests.search.conftest import Seen, pdf
 
 
@@ -143,12 +145,17 @@ def big(tmp_path: Path) -> Path:
     return root
 
 
-def test_an_interrupted_run_is_gone_on_with(library: Library, big: Path, seen: Seen) -> None:
-    options = IndexOptions(largest_batch=4)
+def interrupted(library: Library, folder: Path, seen: Seen, options: IndexOptions) -> None:
+    """A run that ends in the middle of the long document."""
     seen.dies_at = 22
     with pytest.raises(KeyboardInterrupt):
-        library.index([big], options=options)
+        library.index([folder], options=options)
     seen.dies_at = None
+
+
+def test_an_interrupted_run_is_gone_on_with(library: Library, big: Path, seen: Seen) -> None:
+    options = IndexOptions(largest_batch=4)
+    interrupted(library, big, seen, options)
     assert not whole(library)  # pages of an unfinished document are not found
     library.index([big], options=options)
     assert len({repr(item) for item in seen.encoded}) == 42
@@ -216,6 +223,52 @@ def test_what_was_encoded_while_a_file_changed_is_not_kept(library: Library, fol
     library.index([folder])
     assert len(seen.encoded) == 1
     assert contents(library) == EXPECTED
+
+
+def test_a_file_that_changes_is_read_no_further(library: Library, tmp_path: Path, seen: Seen) -> None:
+    """Else all that is left of a film would be encoded for nothing."""
+    (tmp_path / "one").mkdir()
+    path, plain = tmp_path / "one" / "long.txt", seen.encode_document
+    before = "\n\n".join(f"number {n} " + "words " * 300 for n in range(40))
+    path.write_text(before, encoding="utf-8")
+
+    def changing(*given: Any, **options: Any) -> Any:
+        if len(seen.encoded) == 8:
+            path.write_text("other words by now", encoding="utf-8")
+        return plain(*given, **options)
+
+    seen.encode_document = changing  # type: ignore[method-assign]
+    report = library.index([path.parent], options=IndexOptions(largest_batch=8))
+    assert (len(seen.encoded), report.things, [Path(name) for name in report.waiting]) == (16, 8, [path])
+    assert library.info().things == {}
+    seen.encode_document, seen.encoded = plain, []  # type: ignore[method-assign]
+    path.write_text(before, encoding="utf-8")
+    assert library.index([path.parent]).things == len(seen.encoded) == 40
+
+
+def test_what_is_stored_of_a_file_is_of_the_bytes_that_were_hashed(
+    library: Library, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that is written over before the model reads it, and a kill as soon as something is stored."""
+    root = tmp_path / "one"
+    root.mkdir()
+    path, plain, put = root / "apple.png", seen.encode_document, writer.Writer.put
+    PIL.Image.new("RGB", (40, 30), "red").save(path)
+
+    def changing(*given: Any, **options: Any) -> Any:
+        PIL.Image.new("RGB", (50, 30), "blue").save(path)
+        return plain(*given, **options)
+
+    def dying(self: writer.Writer, *given: Any) -> None:
+        put(self, *given)
+        self.flush()
+        raise RuntimeError("killed")
+
+    seen.encode_document = changing  # type: ignore[method-assign]
+    monkeypatch.setattr(writer.Writer, "put", dying)
+    assert library.index([root]).waiting == [str(path.resolve())]
+    with library.store.write() as writing:
+        assert not writing.unfinished()
 
 
 def test_a_drive_that_is_not_there_takes_nothing_away(library: Library, folder: Path) -> None:
@@ -336,6 +389,10 @@ def test_the_time_left_costs_little_time(folder: Path) -> None:
         entry.things = 0
     estimate([*entries, Entry(folder / "gone.pdf", ("", ""), 1, 1)], MediaOptions(), Cutting(), seconds=0.0)
     assert {entry.things for entry in entries} == {3}, "one was looked at, the others are taken for the same"
+    (folder / "log.txt").write_text("words " * 10_000, encoding="utf-8")
+    log, media = Entry(folder / "log.txt", ("", ""), 60_000, 1), MediaOptions(max_text_bytes=1000)
+    estimate([log], media, Cutting())
+    assert log.things == 1, "it is refused when it is read, so that it takes no time"
 
 
 def test_a_time_of_the_far_future_is_no_time_of_writing(library: Library, folder: Path) -> None:
@@ -385,6 +442,51 @@ def test_tags_and_filters(library: Library, folder: Path) -> None:
     assert not library.search("dog", where=Filter(pages=(4, 9))).hits
 
 
+def test_tags_that_a_file_has_stay_when_it_changes(library: Library, folder: Path) -> None:
+    library.index([folder], options=IndexOptions(tags=("family",)))
+    (folder / "notes.txt").write_text("other words by now", encoding="utf-8")
+    library.index([folder], options=IndexOptions(tags=("trip",)))
+    assert library.store.tags() == {"family": 9, "trip": 9}
+
+
+def test_a_watch_gives_tags_once(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a tag that was taken away would come back, and the library would be locked for nothing in each round."""
+    notes, writes, locking = folder / "notes.txt", list[int](), library.store.write
+    rests = list[float]()
+
+    def rest(_: float) -> None:
+        rests.append(0)
+        if len(rests) == 1:
+            with locking() as writing:
+                writing.tag(
+                    [(str(folder.resolve()), "notes.txt"), (str(folder.resolve()), "report.pdf")], (), ("trip",)
+                )
+            writes.clear()
+        if len(rests) == 4:
+            assert not writes, "rounds in which nothing changed"
+            notes.write_text("other words by now", encoding="utf-8")
+            (folder / "new.txt").write_text("new words", encoding="utf-8")
+            os.utime(notes, (1, 1))
+            os.utime(folder / "new.txt", (1, 1))
+
+    def counted() -> Any:
+        writes.append(len(rests))
+        return locking()
+
+    for path in folder.rglob("*.*"):
+        os.utime(path, (1, 1))
+    library.index([folder])
+    monkeypatch.setattr("anyseek.search.library.time.sleep", rest)
+    monkeypatch.setattr(library.store, "write", counted)
+    rounds = library.watch([folder], options=IndexOptions(tags=("trip",)))
+    assert not next(rounds).changed
+    assert library.store.tags() == {"trip": 9}
+    assert next(rounds).indexed == 2
+    tags = {file.path: file.tags for file in library.store.files()}
+    assert (tags["notes.txt"], tags["report.pdf"], tags["new.txt"]) == ((), (), ("trip",))
+    assert library.store.tags() == {"trip": 8}
+
+
 def test_files_and_roots_without_an_argument(library: Library, folder: Path) -> None:
     library.index([folder, folder / "sub"])
     assert library.roots() == [folder.resolve(), folder.resolve() / "sub"]
@@ -398,7 +500,112 @@ def test_progress_is_told(library: Library, big: Path) -> None:
     assert told[-1].files == told[-1].of_files == 13
     assert (told[-1].things, told[-1].of_things, told[-1].seconds_left) == (42, 42, 0)
     assert told[0].rate > 0
-    assert told[0].seconds_left == pytest.approx((42 - told[0].things) / told[0].rate)
+    assert told[0].seconds_left == pytest.approx((42 - told[0].things) / told[0].rate + told[0].reading)
+
+
+def texts(root: Path, names: list[str]) -> list[Path]:
+    root.mkdir(exist_ok=True)
+    for name in names:
+        (root / f"{name}.txt").write_text(f"words of {name}", encoding="utf-8")
+    return [root / f"{name}.txt" for name in names]
+
+
+def test_what_is_known_counts_as_done_and_costs_no_time(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    root = tmp_path / "many"
+    texts(root, [f"{kind} {n}" for kind in ("old", "touched") for n in range(20)])
+    library.index([root])
+    for n in range(20):
+        (root / f"old {n}.txt").rename(root / f"renamed {n}.txt")
+        os.utime(root / f"touched {n}.txt", (1, 1))
+    texts(root, [f"a new one {n}" for n in range(4)])
+    monkeypatch.setattr("anyseek.search.ingest.TELLS", 0.0)
+    report = library.index([root], options=IndexOptions(largest_batch=2), tell=told.append)
+    assert (report.known, report.indexed) == (40, 4)
+    assert (told[-1].files, told[-1].of_files, told[-1].share, told[-1].seconds_left) == (44, 44, 1.0, 0.0)
+    assert len(told) > 40, "also while nothing is encoded"
+    assert [(one.things, one.of_things) for one in told] == [(2, 4)] + [(4, 4)] * (len(told) - 1)
+    assert [one.share for one in told] == sorted(one.share for one in told)
+    assert all(one.seconds_left is None or one.seconds_left >= 0 for one in told)
+
+
+def test_a_run_that_only_looks_into_files_tells_once_a_second_and_can_be_ended(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    root = tmp_path / "touched"
+    paths = texts(root, [f"note {n}" for n in range(12)])
+    library.index([root])
+    for path in paths:
+        os.utime(path, (1, 1))
+
+    def ending(progress: Any) -> None:
+        told.append(progress)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("anyseek.search.ingest.TELLS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            library.index([root], tell=ending)
+    assert [(one.files, one.seconds_left is None) for one in told] == [(1, False), (2, False), (3, False)]
+    told.clear()
+    report = library.index([root], tell=told.append)
+    assert (report.unchanged, report.known) == (3, 9), "what was looked into before the end was kept"
+    assert [(one.files, one.of_files, one.share) for one in told] == [(9, 9, 1.0)], "not for each of many files"
+
+
+def test_what_an_earlier_run_has_stored_counts_as_done(library: Library, big: Path, seen: Seen) -> None:
+    options = IndexOptions(largest_batch=4)
+    interrupted(library, big, seen, options)
+    told: list[Any] = []
+    report = library.index([big], options=options, tell=told.append)
+    kept = 42 - report.things
+    assert kept > 10
+    assert (told[0].things, told[0].of_things, told[0].share) == (4, 42 - kept, (kept + 4) / 42)
+    assert (told[-1].things, told[-1].of_things, told[-1].share) == (report.things, report.things, 1.0)
+
+
+def test_files_without_things_do_not_keep_the_end_away(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read, or goes away while others are read; a page of which little is text."""
+    library.index([folder])
+    told: list[Any] = []
+    (folder / "page.html").write_text("<p>words</p><script>" + "x" * 50_000 + "</script>", encoding="utf-8")
+    gone, known = texts(folder, ["soon gone"])[0], folder / "notes.txt"
+    os.utime(known, (1, 1))
+    plain = Path.open
+
+    def failing(path: Path, *given: Any, **options: Any) -> Any:
+        gone.unlink(missing_ok=True)
+        if path.name == known.name:
+            raise PermissionError(13, "Permission denied")
+        return plain(path, *given, **options)
+
+    monkeypatch.setattr("anyseek.search.ingest.estimate", lambda entries, *_: None)
+    monkeypatch.setattr("anyseek.search.ingest.TELLS", 0.0)
+    monkeypatch.setattr(Path, "open", failing)
+    report = library.index([folder], options=IndexOptions(retry=True), tell=told.append)
+    assert (report.indexed, report.things) == (1, 1)
+    assert (told[-1].files, told[-1].things) == (told[-1].of_files, told[-1].of_things)
+    assert (told[-1].share, told[-1].seconds_left) == (1.0, 0.0)
+
+
+def test_a_slow_drive_fills_no_large_batch(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing would be stored and told for as long as it takes to read so many files."""
+    told: list[Any] = []
+    texts(tmp_path / "slow", [f"note {n}" for n in range(6)])
+
+    def slow(path: Path) -> str:
+        time.sleep(0.05)
+        return content_hash(path)
+
+    monkeypatch.setattr("anyseek.search.ingest.content_hash", slow)
+    library.index([tmp_path / "slow"], options=IndexOptions(batch_seconds=0.06), tell=told.append)
+    assert told[0].things <= 2
 
 
 def test_a_watch_takes_up_what_changes(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

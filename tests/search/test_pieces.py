@@ -4,6 +4,7 @@ import builtins
 import copy
 import importlib.util
 import re
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from anyseek.items import Image, Item, Page, Text, Video
 from anyseek.media import MediaOptions, open_source
 from anyseek.search import Found, Library, markup, office, walk
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
-from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of
+from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of
 from tests.search.conftest import clip, pdf
 
 MEDIA = MediaOptions()
@@ -86,6 +87,26 @@ def test_markdown_is_what_a_reader_sees() -> None:
     assert text_of_markdown(markdown) == "T\n\nsome words here\n\na\nb\n\nx | y\n1 | 2\n\nalt"
 
 
+def test_markdown_tables_are_rows_of_what_is_written() -> None:
+    table = "Text:\n| who | what |\n|:--|---:|\n| *1.* | a \\| b | more |\n| - | `x`\nlast\n# Head\n"
+    assert text_of_markdown(table) == "Text:\n\nwho | what\n1. | a | b | more\n- | x\nlast\n\nHead"
+    quoted = "> a | b\n> ---|---\n> 1 | 2\n\n- x\n\n  |c|d|\n  |-|-|\n  |3|4|\n- y"
+    assert text_of_markdown(quoted) == "a | b\n1 | 2\n\nx\n\nc | d\n3 | 4\n\ny"
+    assert text_of_markdown("```\na|b\n-|-\n```\n\na | b\n---\n\n|\n\n---|\n") == "a|b\n-|-\n\na | b\n\n---"
+
+
+def test_a_wide_table_with_short_rows_takes_memory_for_what_is_written() -> None:
+    """Filled up to the width of its head it is 375,000 cells, of 300 MB."""
+    table = "|" + "a|" * 250 + "\n|" + "-|" * 250 + "\n" + "a\n" * 250 + "\n"
+    tracemalloc.start()
+    try:
+        text = text_of_markdown(table * 6)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert text.count("a") == 6 * 500
+
+
 def test_texts_by_their_kind(tmp_path: Path) -> None:
     for name, written, read in (
         ("a.html", "<p>plain <b>words</b>", "plain words"),
@@ -96,6 +117,38 @@ def test_texts_by_their_kind(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_text(written, encoding="utf-8")
         assert [piece.text for piece in pieces(tmp_path / name)] == [read]
+
+
+def test_a_content_is_another_where_a_name_says_how_it_is_read(tmp_path: Path) -> None:
+    def known(name: str, written: bytes) -> str:
+        (tmp_path / name).write_bytes(written)
+        return content_of(tmp_path / name, "hash", MEDIA)
+
+    names = [[f"a{end}" for end in ends] for ends in ((".txt", "", ".py"), (".md", ".MARKDOWN"), (".html", ".htm"))]
+    plain, markdown, html = ({known(name, b"*one* <b>") for name in listed} for listed in names)
+    assert plain == {"hash"}
+    assert len(markdown) == len(html) == 1
+    assert len(plain | markdown | html) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", content) for content in markdown | html)
+    for name in ("b.txt", "b.md", "b.html"):  # it is HTML whatever its name, and a picture is one
+        assert known(name, HTML.encode()) == known(name, b"\x89PNG\r\n\x1a\n") == "hash"
+    with pytest.raises(DecodeError, match="iconv"):
+        known("c.md", "Grüße aus Köln".encode("latin1"))
+
+
+def test_text_in_other_encodings(library: Library, tmp_path: Path) -> None:
+    root = tmp_path / "texts"
+    root.mkdir()
+    (root / "wide.txt").write_bytes("a wide pear".encode("utf-32"))
+    (root / "late.txt").write_bytes(b"a " * 4000 + "Köln".encode("latin1"))
+    (root / "latin.txt").write_bytes("Grüße aus Köln".encode("latin1"))
+    assert [piece.text for piece in pieces(root / "wide.txt")] == ["a wide pear"]
+    report = library.index([root])
+    assert (report.indexed, report.left_out) == (1, [])
+    assert {Path(path).name for path, reason in report.failed if "iconv -f latin1" in reason} == {
+        "late.txt",
+        "latin.txt",
+    }
 
 
 def test_passages_of_a_long_text(tmp_path: Path) -> None:
@@ -287,3 +340,22 @@ def test_office_libraries_are_loaded_only_when_needed(tmp_path: Path, monkeypatc
 def test_pictures(folder: Path) -> None:
     (found,) = pieces(folder / "red apple.png")
     assert item_of(found, folder / "red apple.png") == Item((Image(folder / "red apple.png"),))
+
+
+def test_a_text_that_is_renamed_is_read_as_its_name_says(library: Library, tmp_path: Path) -> None:
+    root = tmp_path / "notes"
+    root.mkdir()
+    (root / "a.txt").write_text("# Pears\n\nof [home](http://x)\n")
+
+    def texts() -> list[str | None]:
+        library.index([root])
+        (file,) = library.store.files()
+        return [thing.text for thing in library.store.things_of(str(file.hash))]
+
+    assert texts() == ["# Pears\n\nof [home](http://x)"]
+    (root / "a.txt").rename(root / "a.md")
+    assert texts() == ["Pears\n\nof home"]
+    (root / "a.md").rename(root / "b.markdown")
+    assert library.index([root]).known == 1
+    (root / "b.markdown").rename(root / "c.txt")
+    assert texts() == ["# Pears\n\nof [home](http://x)"]

@@ -1,12 +1,15 @@
 """A folder becomes items: every kind, in order, and nothing that lies outside."""
 
+import codecs
+import random
 from pathlib import Path
 
 import pytest
 
 from anyseek.errors import DecodeError, SourceError
-from anyseek.items import File, Image, Page, Video
+from anyseek.items import File, Image, Page, Text, Video
 from anyseek.search import Found, Skipped, walk
+from anyseek.search.sources import UNKNOWN
 
 
 def split(folder: Path) -> tuple[list[Found], dict[str, Skipped]]:
@@ -89,3 +92,35 @@ def test_an_unreadable_file_costs_only_itself(folder: Path) -> None:
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="not a folder"):
         list(walk(tmp_path / "none"))
+
+
+def test_text_in_other_encodings(tmp_path: Path) -> None:
+    foreign = {
+        "latin1": "Grüße aus Köln\n",
+        "cp1251": "Привет, мир",
+        "shift-jis": "日本語 です",
+        "latin2": "Łódź i Lwów",
+    }
+    wide = {"utf-32": "any words", "utf-32-le": "\ufeffany words", "utf-32-be": "\ufeffany words" * 999}
+    for coding, text in (foreign | wide).items():
+        (tmp_path / coding).write_bytes(text.encode(coding))
+    found, left = split(tmp_path)
+    assert {thing.path.name: thing.item.parts for thing in found} == {
+        coding: (Text(text.removeprefix("\ufeff")),) for coding, text in wide.items()
+    }
+    assert set(left) == set(foreign)
+    assert all(isinstance(file.error, DecodeError) and "iconv -f latin1" in file.reason for file in left.values())
+
+
+def test_binaries_are_no_text(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    for number in range(50):
+        (tmp_path / f"random {number}").write_bytes(rng.randbytes(200))
+    (tmp_path / "wide").write_bytes(codecs.BOM_UTF32_LE + rng.randbytes(200))
+    (tmp_path / "controls").write_bytes("a\x01b words".encode("utf-32"))
+    (tmp_path / "nul").write_bytes("Grüße\0aus\0Köln".encode("latin1"))
+    (tmp_path / "narrow").write_bytes("no mark".encode("utf-16-le"))
+    found, left = split(tmp_path)
+    assert not found
+    assert len(left) == 54
+    assert {(file.reason, file.error) for file in left.values()} == {(UNKNOWN, None)}

@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -388,6 +389,38 @@ def test_special_tokens_in_text_are_text(live: Running, models: Models) -> None:
 def test_broken_bodies(live: Running, body: bytes) -> None:
     answer = live.client.post(EMBED, content=body, headers={"Content-Type": "application/json"})
     refused(answer)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [0] * 400_000},
+        {"input": ["a"] * 400_000},
+        {"input": [[{"type": "text", "text": ""}] * 1000] * 400},
+        {"input": "a", **{f"a{number}": 0 for number in range(400_000)}},
+        {"messages": [{"role": "user", "content": "a"}] * 200_000},
+    ],
+    ids=range(5),
+)
+def test_endless_lists_hold_nobody_up(live: Running, body: Any) -> None:
+    """What is read of them is a small part of what it takes to parse the body."""
+    text = json.dumps(body)
+    begun = time.process_time()
+    json.loads(text)
+    parsed = time.process_time() - begun
+    begun = time.process_time()
+    answer = live.client.post(EMBED, content=text, headers={"Content-Type": "application/json"})
+    taken = time.process_time() - begun
+    refused(answer, 400, 413)
+    assert taken < 8 * parsed + 0.5, (taken, parsed)
+
+
+def test_a_prompt_of_many_parts_is_cut_in_a_moment(live: Running) -> None:
+    """It is planned in one of two threads that plan for everybody."""
+    content = [{"type": "text", "text": "a "}] * 20_000
+    begun = time.process_time()
+    refused(live.post(EMBED, {"input": [{"content": content}]}), 413)
+    assert time.process_time() - begun < 8
 
 
 def test_the_answer_repeats_little_of_what_was_sent(live: Running) -> None:

@@ -78,6 +78,8 @@ def test_names_become_one_component(served: Running) -> None:
     assert kept(served) == {"climb.txt", "climb (2).txt", "climb (3).txt", "climb (4).txt"}
     for name in ("..", "/", "...", "a/", "\\", " "):
         assert send(served, name, b"text").status_code == 400, name
+    answer = send(served, "a" * 300 + "." + "🍎" * 20, b"\0" * 9)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "file_not_readable")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,9 @@ def test_names_become_one_component(served: Running) -> None:
         ("\ud800.txt", "_.txt"),
         ("\u4f60" * 300 + ".pdf", "\u4f60" * 65 + ".pdf"),
         ("a" * 300, "a" * 200),
+        ("a" * 300 + "." + "🍎" * 20, "a" * 119 + "." + "🍎" * 20),  # its end takes four bytes a character
+        ("é" * 300 + ".jpeg", "é" * 97 + ".jpeg"),
+        ("a." + "🍎" * 60, "a." + "🍎" * 49),  # too long for an ending
     ],
 )
 def test_clean_names(name: str, clean: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from anyseek.server import Models
+from anyseek.server.options import MOST_ITEMS
 from tests.server.conftest import Running, Start, until
 from tests.server.test_library import fill, job
 
@@ -88,6 +89,30 @@ def test_bounds_stand_where_they_hold(live: Running) -> None:
     ):
         whole, null = schemas[name]["properties"][field]["anyOf"]
         assert (whole["type"], whole["minimum"], null) == ("integer", least, {"type": "null"})
+
+
+def test_the_document_tells_of_nulls_and_lengths(live: Running) -> None:
+    """A field that has a default takes null for it, one that has none does not; no list is endless."""
+    schemas = live.client.get("/openapi.json").json()["components"]["schemas"]
+    null = {"type": "null"}
+    for name, field in (
+        ("EmbeddingsRequest", "encoding_format"),
+        ("EmbeddingsRequest", "output_dtype"),
+        ("EmbeddingsRequest", "truncate"),
+        ("EmbedRequest", "embedding_types"),
+        ("EmbedRequest", "truncate"),
+        ("SearchRequest", "top"),
+        ("SearchRequest", "stream"),
+        ("IndexRequest", "retry"),
+        ("FilePart", "page"),
+    ):
+        told = schemas[name]["properties"][field]
+        assert null in told["anyOf"]
+        assert "default" in told
+    for name, field in (("EmbeddingsRequest", "input"), ("EmbedRequest", "texts"), ("SearchRequest", "query")):
+        assert null not in schemas[name]["properties"][field].get("anyOf", [])
+    for name, field in (("EmbedRequest", "texts"), ("EmbedRequest", "inputs"), ("RerankRequest", "documents")):
+        assert schemas[name]["properties"][field]["maxItems"] == MOST_ITEMS
 
 
 def test_all_methods_of_an_address_are_named(live: Running) -> None:

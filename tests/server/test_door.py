@@ -15,8 +15,11 @@ import httpx
 import pytest
 
 from anyseek.server import Bounds, Metrics, Models, ServerOptions, add_key, remove_key
+from anyseek.server import sending as module
+from anyseek.server.audit import Entry
 from anyseek.server.door import Door
 from anyseek.server.faults import Fault
+from anyseek.server.sending import Sending
 from anyseek.server.sessions import Sessions
 from tests.server.conftest import WAIT, Running, Start, picture, png, spoken, until
 
@@ -43,7 +46,8 @@ class Asking:
 
     def post(self, body: Any, **more: Any) -> None:
         """Ask in a thread, and return when the request is inside."""
-        inside = self.live.app.door.inside
+        waiting = sum(thread.is_alive() for thread in self.threads)
+        until(lambda: self.live.app.door.inside <= waiting)  # somebody before has their answer, and may not be out yet
 
         def ask() -> None:
             with contextlib.suppress(httpx.TransportError):  # a connection that the server closes
@@ -52,7 +56,7 @@ class Asking:
 
         self.threads.append(threading.Thread(target=ask))
         self.threads[-1].start()
-        until(lambda: self.live.app.door.inside > inside)
+        until(lambda: self.live.app.door.inside > waiting)
 
     def join(self) -> None:
         for thread in self.threads:
@@ -347,7 +351,8 @@ def test_an_upload_that_drips_is_not_waited_for(piece: bytes, pieces: int) -> No
 
     options = ServerOptions(bounds=Bounds(body_seconds=0.5, upload_rate=100))
     door = Door(read, options, {}, Metrics(), Sessions())
-    sent = asyncio.wait_for(door._streamed({"type": "http", "headers": []}, receive, send), 60)
+    sending = Sending(send, Entry("0"))
+    sent = asyncio.wait_for(door._streamed({"type": "http", "headers": []}, receive, sending), 60)
     if len(piece) == 1:
         with pytest.raises(Fault, match="bytes a second") as caught:
             asyncio.run(sent)
@@ -402,6 +407,148 @@ def test_an_answer_in_time_or_none(start: Start, models: Models) -> None:
         assert (answer.status_code, error(answer)["type"]) == (504, "timeout_error")
         until(lambda: not len(live.app.engine._queue))
         assert live.post(EMBED, {"input": "a"}).status_code in (200, 504)
+
+
+# answers that are read slowly, or not at all
+
+
+def answering(*pieces: bytes, kind: str = "text/plain", ends: bool = True) -> Any:
+    """An application that sends these pieces, and ends its answer or works on for ever."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", kind.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not ends:
+            await asyncio.Event().wait()
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+def whole(body: bytes) -> Any:
+    """An application that sends a body in one piece."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+@contextlib.contextmanager
+def asked(live: Running, room: int = 4096) -> Iterator[socket.socket]:
+    """A connection that has asked, with little room for what comes back."""
+    host, port = live.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        connection.settimeout(WAIT)
+        connection.connect((host, int(port)))
+        connection.sendall(b"GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        yield connection
+
+
+def unread(live: Running) -> list[int]:
+    """Bytes that each connection holds for who does not read them."""
+    found = [connection.transport.get_write_buffer_size() for connection in list(live.server.server_state.connections)]
+    return [size for size in found if size]
+
+
+@pytest.mark.parametrize("body", [whole(bytes(20 << 20)), answering(*[bytes(1 << 20)] * 20)], ids=["whole", "pieces"])
+def test_an_answer_that_nobody_reads_counts_and_is_cut(
+    start: Start, monkeypatch: pytest.MonkeyPatch, body: Any
+) -> None:
+    """It is held for as long as its request counts as one of its key's, which has so many, and not for ever."""
+    with start(bounds=Bounds(body_seconds=3, concurrency=2)) as live:
+        monkeypatch.setattr(live.app.door, "app", body)
+        with asked(live), asked(live):
+            until(lambda: live.app.door.inside == 2)
+            assert live.client.get("/info").status_code == 429
+            until(lambda: len(unread(live)) == 2)
+            assert max(unread(live)) < 3 * module.PIECE
+            until(lambda: not live.app.door.inside and not unread(live))
+        monkeypatch.undo()
+        assert live.client.get("/info").status_code == 200
+
+
+def test_a_connection_on_which_nothing_moves_is_cut(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the answer, as the server sees it: closing waits for what is not read."""
+    monkeypatch.setattr(module, "PIECE", 1 << 30)
+    with start(bounds=Bounds(body_seconds=1)) as live:
+        monkeypatch.setattr(live.app.door, "app", whole(bytes(20 << 20)))
+        with asked(live):
+            until(lambda: bool(unread(live)))
+            until(lambda: not live.app.door.inside)
+            until(lambda: not unread(live))
+            assert not any(one.transport.is_closing() for one in live.server.server_state.connections)
+
+
+@pytest.mark.parametrize("piece", [module.PIECE, 1 << 30])
+@pytest.mark.parametrize("body", [whole(bytes(20 << 20)), answering(*[bytes(1 << 18)] * 80)], ids=["whole", "pieces"])
+def test_who_reads_slowly_is_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch, body: Any, piece: int) -> None:
+    """For longer than an answer may take, and than a connection may stand still."""
+    monkeypatch.setattr(module, "PIECE", piece)
+    with start(bounds=Bounds(body_seconds=2, request_seconds=1)) as live:
+        monkeypatch.setattr(live.app.door, "app", body)
+        read, begun = 0, time.monotonic()
+        with asked(live, room=1 << 16) as connection:
+            while read < 20 << 20:
+                found = connection.recv(1 << 18)
+                assert found, f"cut after {read} bytes and {time.monotonic() - begun:.1f} s"
+                read += len(found)
+                time.sleep(6 * len(found) / (20 << 20))
+        assert time.monotonic() - begun > 5
+        until(lambda: not live.app.door.inside)
+
+
+def test_who_reads_very_slowly_is_waited_for_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system, which holds a part of the answer, tells of its being read now and then."""
+    with start(bounds=Bounds(body_seconds=4)) as live:
+        monkeypatch.setattr(live.app.door, "app", whole(bytes(20 << 20)))
+        with asked(live, room=1 << 17) as connection:
+            begun = time.monotonic()
+            while time.monotonic() - begun < 10:
+                assert connection.recv(10_000)
+                time.sleep(0.1)
+            assert live.app.door.inside == 1
+
+
+def test_an_answer_that_stands_still_is_cut(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has begun, and the application sends no more of it; events end with one that says so."""
+    audit = tmp_path / "audit.jsonl"
+    with start(bounds=Bounds(request_seconds=1), audit=audit) as live:
+        monkeypatch.setattr(live.app.door, "app", answering(b"some", ends=False))
+        with pytest.raises(httpx.RemoteProtocolError):
+            live.client.get("/info")
+        event = b'event: first\ndata: {"a": 1}\n\n'
+        monkeypatch.setattr(live.app.door, "app", answering(event, kind="text/event-stream", ends=False))
+        first, last = live.client.get("/info").text.strip().split("\n\n")
+        assert first == event.decode().strip()
+        name, data = last.split("\n")
+        assert name == "event: error"
+        assert json.loads(data.removeprefix("data: "))["error"]["code"] == "timeout"
+        monkeypatch.setattr(live.app.door, "app", answering(*[event] * 3, kind="text/event-stream"))
+        assert live.client.get("/info").text == 3 * event.decode()
+        until(lambda: audit.read_text(encoding="utf-8").count("\n") == 3)
+    assert [json.loads(line)["status"] for line in audit.read_text(encoding="utf-8").splitlines()] == [200] * 3
+
+
+def test_pieces_come_in_time_although_the_whole_takes_longer(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(8):
+            await asyncio.sleep(0.5)
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        await asyncio.sleep(0.1)  # what a framework does after its answer
+
+    with start(bounds=Bounds(request_seconds=2)) as live:
+        monkeypatch.setattr(live.app.door, "app", app)
+        assert live.client.get("/info").text == "a" * 8
+        monkeypatch.undo()
+        until(lambda: 'endpoint="GET /info",status="200"} 1.0' in live.client.get("/metrics").text)
 
 
 # too many

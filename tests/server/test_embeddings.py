@@ -10,7 +10,8 @@ import pytest
 
 from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Image, Item, Limits, Page, Text, Video
-from anyseek.server import Models
+from anyseek.server import Bounds, Models
+from anyseek.server.options import MOST_ITEMS
 from tests.engine.conftest import film  # noqa: F401
 from tests.processing.conftest import page_bytes
 from tests.server.conftest import Running, Start, embedding_alone, picture, png, together, uri
@@ -89,6 +90,27 @@ def test_every_kind_of_input(live: Running, models: Models, film: Any) -> None: 
         assert np.abs(embed(live, [one])[0] - vector).max() < CLOSE
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v2/embed"])
+def test_null_is_the_default(live: Running, path: str) -> None:
+    """As clients send it for what they were not told: each field that has a default, and all of them at once."""
+    name = "input" if path == "/v1/embeddings" else "texts"
+    schema = live.client.get("/openapi.json").json()["components"]["schemas"]
+    fields = schema["EmbeddingsRequest" if name == "input" else "EmbedRequest"]["properties"]
+    nulls = {field: None for field, form in fields.items() if {"type": "null"} in form.get("anyOf", [])}
+    assert {"truncate", "output_dtype" if name == "input" else "embedding_types"} <= nulls.keys()
+    plain = live.post(path, {name: ["a"]}).json()
+    for more in (*({field: None} for field in nulls), nulls):
+        answer = live.post(path, {name: ["a"], **more})
+        assert answer.status_code == 200, (more, answer.text)
+        key = "data" if name == "input" else "embeddings"
+        assert answer.json()[key] == plain[key]
+
+
+def test_null_is_no_input(live: Running) -> None:
+    for body in ({"input": None}, {"input": "a", "messages": None}, {"input": ["a", None]}):
+        assert live.post("/v1/embeddings", body).status_code == 400
+
+
 def test_messages(live: Running, models: Models) -> None:
     image = png(seed=4)
     content = [{"type": "image_url", "image_url": {"url": uri(image)}}, {"type": "text", "text": "what?"}]
@@ -156,6 +178,79 @@ def test_errors_name_the_input_and_the_part(live: Running, body: Any, status: in
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] == "invalid_request_error"
     assert error["param"] == (param or "input.content[1].image")
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_that_is_not_called_json(live: Running, kind: str | None) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = live.client.post("/v1/embeddings", content=b'{"input": "a"}', headers=headers)
+    assert answer.status_code == 400
+    assert "send Content-Type: application/json" in answer.json()["error"]["message"]
+    for body in ([], "a", None):  # JSON, but no object
+        assert "Content-Type" not in live.post("/v1/embeddings", body).text
+
+
+TEXT = {"type": "text", "text": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/embeddings", {"input": ["a"] * (MOST_ITEMS + 1)}, "input"),
+        ("/v1/embeddings", {"input": {"content": [TEXT] * (MOST_ITEMS + 1)}}, "input.content"),
+        ("/v1/embeddings", {"messages": [[{"role": "user", "content": ""}]] * (MOST_ITEMS + 1)}, None),
+        ("/v1/embeddings", {"input": [[TEXT] * 1000] * 140}, None),
+        ("/v2/embed", {"texts": [""] * (MOST_ITEMS + 1)}, "texts"),
+        ("/v1/rerank", {"query": "a", "documents": [""] * (MOST_ITEMS + 1)}, "documents"),
+    ],
+)
+def test_lists_that_no_server_takes_are_not_read(live: Running, path: str, body: Any, param: str | None) -> None:
+    answer = live.post(path, body)
+    assert answer.status_code == 413, answer.text[:1000]
+    assert (answer.json()["error"]["code"], answer.json()["error"]["param"]) == ("too_many_items", param)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": ["a"] * 4}),
+        ("/v1/embeddings", {"messages": [[{"role": "user", "content": "a"}]] * 4}),
+        ("/v2/embed", {"texts": ["a"] * 4}),
+        ("/v2/embed", {"images": ["data:,"] * 4}),
+        ("/v2/embed", {"inputs": [{"content": "a"}] * 4}),
+        ("/v1/rerank", {"query": "a", "documents": ["a"] * 3}),
+    ],
+)
+def test_items_are_counted_before_anything_is_made_of_them(
+    start: Start, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+) -> None:
+    def made(*_: Any) -> None:
+        raise AssertionError
+
+    for module in ("inputs", "embeddings", "reranking"):
+        monkeypatch.setattr(f"anyseek.server.{module}.given", made)
+    monkeypatch.setattr("anyseek.server.inputs.told", made)
+    monkeypatch.setattr("anyseek.server.embeddings.Given", made)
+    with start(bounds=Bounds(items=3)) as live:
+        answer = live.post(path, body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_many_items")
+
+
+def test_parts_are_counted(start: Start) -> None:
+    with start(bounds=Bounds(parts=6)) as live:
+        for path, few, many in (
+            ("/v1/embeddings", {"input": [[TEXT] * 3] * 2}, {"input": [[TEXT] * 3, [TEXT] * 4]}),
+            ("/v1/embeddings", {"input": {"text": ["a"] * 6}}, {"input": {"text": ["a"] * 7}}),
+            (
+                "/v1/rerank",  # the prompt of each document repeats the query
+                {"query": [TEXT] * 2, "documents": ["a"] * 2},
+                {"query": [TEXT] * 2, "documents": ["a"] * 3},
+            ),
+        ):
+            assert live.post(path, few).status_code == 200
+            answer = live.post(path, many)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_many_parts")
+            assert "more than 6" in answer.json()["error"]["message"]
 
 
 def test_one_bad_input_costs_its_own_request_only(live: Running, models: Models) -> None:

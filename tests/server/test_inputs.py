@@ -9,6 +9,7 @@ from anyseek.errors import InputError
 from anyseek.items import Image, Page, Text, Video
 from anyseek.server.faults import param_of
 from anyseek.server.inputs import Inputs, Messages, listed
+from anyseek.server.searching import SearchRequest
 
 PNG = "data:image/png;base64,AAAA"
 PDF = "data:application/pdf;base64,AAAA"
@@ -128,6 +129,37 @@ def test_wrong_forms_are_named(value: Any, place: str | None, reason: str) -> No
         assert reason in str(error)
     else:
         raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0] * 100_000,
+        ["a"] * 50_000 + [0] * 50_000,
+        {"text": [0] * 50_000},
+        {"text": "a", **{f"a{number}": 0 for number in range(100_000)}},
+        {"content": [{"type": "text"}] * 50_000},
+        {"image": ["cat.png"] * 50_000},
+        {"video": ["cat.mp4"] * 50_000},
+    ],
+    ids=range(7),
+)
+def test_a_wrong_list_is_one_error(value: Any) -> None:
+    """Not one for each of its entries: they are looked at while everybody waits."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Inputs).validate_python(value)
+    assert caught.value.error_count() == 1
+
+
+def test_null_in_an_input_is_the_default_too() -> None:
+    part = {"type": "file", "file": {"file_data": PDF, "filename": None}, "page": None}
+    assert parts([part]) == [(Page(PDF, 1),)]
+
+
+def test_null_in_a_search_is_the_default_too() -> None:
+    plain = SearchRequest(query="a")
+    names = ("instruction", "top", "candidates", "rerank", "words", "all", "stream")
+    assert SearchRequest.model_validate({"query": "a", **dict.fromkeys(names)}) == plain
 
 
 ASKED = {"role": "user", "content": "a"}

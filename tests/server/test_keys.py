@@ -10,6 +10,7 @@ import pytest
 
 from anyseek.errors import ConfigError
 from anyseek.server.keys import Key, Keys, add_key, read_keys, remove_key
+from anyseek.server.sessions import COOKIE, cookie, token_of
 
 
 @pytest.fixture
@@ -124,3 +125,18 @@ def test_names(path: Path) -> None:
 def test_a_missing_file_says_how_to_make_one(path: Path) -> None:
     with pytest.raises(ConfigError, match="anyseek serve keys add"):
         Keys(path)
+
+
+@pytest.mark.parametrize(
+    "others",
+    ["a=b; {0}", "{0}; a=b", 'theme={{"dark": true}}; {0}', "a b; {0}", "na[me]=1; {0}", "x=é,; {0}; ===", ";;{0};"],
+)
+def test_cookies_of_other_programs_do_not_end_a_session(others: str) -> None:
+    """Whatever runs at localhost, on any port, has its cookies sent along."""
+    own = cookie("abc-_1", secure=False).split(";")[0]
+    assert token_of(others.format(own)) == "abc-_1"
+
+
+@pytest.mark.parametrize("header", [None, "", "a=b", f"not_{COOKIE}=a", f"x={COOKIE}"])
+def test_no_cookie_of_ours(header: str | None) -> None:
+    assert token_of(header) is None

@@ -4,8 +4,10 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,12 +15,14 @@ import PIL.Image
 import pytest
 
 from anyseek.engine import Embedder
-from anyseek.errors import CapacityError, ConfigError
+from anyseek.errors import ConfigError
 from anyseek.search import Library
-from anyseek.server import Bounds, Engine, Metrics, Models, ServerOptions, serve
+from anyseek.server import Bounds, Engine, Metrics, Models, ServerOptions
+from anyseek.server.indexing import BATCH_SECONDS, Indexing
 from anyseek.server.shelf import Shelf
 from tests.search.conftest import clip, pdf
 from tests.server.conftest import AS_SERVED, Running, Start, png, until, uri
+from tests.server.test_door import held
 
 
 def fill(root: Path) -> Path:
@@ -72,7 +76,7 @@ def test_how_it_is(shelved: Running, folder: Path) -> None:
     told = shelved.client.get("/v1/library").json()
     assert told["things"] == {"image": 2, "page": 2, "video": 1, "text": 3}
     assert (told["files"], told["failed"]) == (8, 2)
-    assert told["recall"]["how"] == "exact"
+    assert told["recall"]["how"] == "memory"
     assert told["folders"] == [{"name": "Mine & yours", "files": 8, "failed": 2}]
     assert (told["job"]["files_done"], told["job"]["files_total"], told["job"]["things_done"]) == (10, 10, 8)
     assert str(folder.parent) not in json.dumps(told)
@@ -99,10 +103,10 @@ def test_files_that_vanish_count_nothing(shelved: Running, monkeypatch: pytest.M
     assert found == [before + 5, before]
 
 
-def test_held_in_memory(start: Start, models: Models, folder: Path, tmp_path: Path) -> None:
+def test_held_in_memory(start: Start, folder: Path, tmp_path: Path) -> None:
     """What is searched is what is there, and a job's changes are read before they are searched."""
     place = tmp_path / "library"
-    with start(library=place, folders=(folder,), hold=True) as live:
+    with start(library=place, folders=(folder,)) as live:
         until(lambda: job(live)["state"] == "done")
         store = live.app.shelf.library.store
         assert store._held is not None and store._held._rows.count == 8, "nothing has been searched yet"
@@ -112,9 +116,10 @@ def test_held_in_memory(start: Start, models: Models, folder: Path, tmp_path: Pa
         assert search(live, "the walrus", all=True, words=0)["results"][0]["name"] == "walrus.txt"
         assert live.client.delete(f"/v1/library/files/{sent['id']}").status_code == 204
         assert "walrus.txt" not in str(search(live, "the walrus", all=True, words=0)["results"])
-    small = ServerOptions(port=0, library=place, hold=True, bounds=Bounds(held_bytes=1))
-    with pytest.raises(CapacityError, match="in memory, more than the allowed"):
-        serve(lambda: models, small, lambda address: None)
+    for bound in (0, 1000):
+        with start(library=place, held_bytes=bound) as live:
+            assert live.client.get("/v1/library").json()["recall"]["how"] == "exact"
+            assert hit_of(live, "pears.txt")
 
 
 def test_files_in_pages(shelved: Running, folder: Path) -> None:
@@ -186,6 +191,27 @@ def test_more_like_and_unlike(shelved: Running) -> None:
     assert search(shelved, {"image": same}, rerank=False, words=0)["results"][0]["id"] == hit["id"]
 
 
+def test_searches_that_wait_keep_no_other_waiting(shelved: Running, models: Models) -> None:
+    """Twenty wait for the model, which is busy; one that needs no model has its answer meanwhile."""
+    id, asking = hit_of(shelved, "noise.png")["id"], shelved.url + "/v1/search"
+
+    def ask() -> None:
+        answers.append(httpx.post(asking, json={"query": "a pear"}, timeout=100, trust_env=False).status_code)
+
+    answers: list[int] = []
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    with held(models):
+        for thread in threads:
+            thread.start()
+        until(lambda: shelved.app.door.inside == 20)
+        body = {"like": id, "rerank": False}
+        assert httpx.post(asking, json=body, timeout=20, trust_env=False).json()["results"]
+        assert not answers
+    for thread in threads:
+        thread.join(100)
+    assert answers == [200] * 20
+
+
 def test_a_picture_that_cannot_be_decoded_is_named(shelved: Running) -> None:
     damaged, known = {"image": uri(png(seed=9)[:-40])}, search(shelved, "pears")["results"][0]["id"]
     for body, place in (
@@ -249,6 +275,18 @@ def test_a_stream_of_events(shelved: Running) -> None:
     assert [name for name, _ in events(shelved, query="pear cake", rerank=False)] == ["final"]
     answer = shelved.post("/v1/search", {"stream": True, "query": {"image": "data:image/png;base64,AAAA"}})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "source_not_decodable")
+
+
+def test_a_stream_that_takes_too_long_ends_with_an_error(
+    start: Start, models: Models, folder: Path, tmp_path: Path
+) -> None:
+    """Its head was sent with the first stage; the second, which is not computed in time, is an event too."""
+    with start(library=tmp_path / "library", folders=(folder,), bounds=Bounds(request_seconds=8)) as live:
+        until(lambda: job(live)["state"] == "done")
+        with models.computes("reranking")[0]._lock:
+            told = events(live, query="pear cake", all=True)
+    assert [name for name, _ in told] == ["first", "error"]
+    assert told[-1][1]["error"]["code"] == "timeout"
 
 
 def test_pictures_of_things(shelved: Running) -> None:
@@ -408,3 +446,42 @@ def test_a_library_of_another_model_is_refused(start: Start, models: Models, tmp
     shelf = Shelf(Engine(lambda: other, ServerOptions(), Metrics()), place)
     with pytest.raises(ConfigError, match="weights"):
         shelf.open(other)
+
+
+class Folders:
+    """In place of a library: 100 batches of a second each, of a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now, self.looks, self.batches = 1000.0, 0, 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def roots(self) -> list[Path]:
+        return []
+
+    def index(self, roots: list[Path], *, options: Any, tell: Callable[[Any], None]) -> None:
+        self.looks += 1
+        self.now += 3
+        while self.batches < 100:
+            threading.Event().wait(0.005)  # in which somebody may come
+            self.now += 1
+            self.batches += 1
+            tell(SimpleNamespace(files=self.batches, of_files=100, things=self.batches, seconds_left=None, path="a"))
+
+
+def test_uploads_one_after_another_do_not_starve_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes way looks through all folders again: it works for a while before, and not for long."""
+    folders = Folders()
+    monkeypatch.setattr("anyseek.server.indexing.time", SimpleNamespace(monotonic=folders.monotonic))
+    indexing, waits = Indexing(folders), list[float]()
+    indexing.start()
+    until(lambda: folders.looks == 1)
+    while indexing.job.state == "running":
+        asked = folders.now
+        waits.append(indexing.meanwhile(lambda: folders.now) - asked)
+    assert indexing.job.state == "done", indexing.job
+    assert folders.batches == 100
+    assert len(waits) > 5
+    assert folders.looks <= 100 / BATCH_SECONDS + 1
+    assert max(waits) <= 3 + 1 + BATCH_SECONDS + 2, "to look, a batch, the time of a run, and the batch under way"

@@ -1,7 +1,9 @@
 """The queue: portions, fairness, budgets, what is decoded ahead, and what leaves when nobody waits."""
 
+import random
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from anyseek.batch import Sample
 from anyseek.engine.compute import Row
 from anyseek.server.planning import Planned, costs
-from anyseek.server.queue import Closed, Full, Portion, TokenQueue, portions
+from anyseek.server.queue import Closed, Full, Portion, TokenQueue, Work, portions
 
 WIDTH = 4
 NOBODY: Any = SimpleNamespace(decode=lambda _: None)
@@ -126,6 +128,19 @@ def test_a_short_request_passes_a_long_one() -> None:
     assert waiting.take(lambda kind: 100)[0] is short[0]
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("size", [300, 1500])
+def test_what_fills_a_batch_does_not_hold_up_newcomers(seed: int, size: int) -> None:
+    """A small late portion of a long request takes the room that is left; who comes then waits two batches at most."""
+    drawn = random.Random(seed)
+    waiting = queue(most=1_000_000)
+    waiting.put(cut(*(text(drawn.randint(100, 700), number) for number in range(400)), most=2048))
+    waiting.take(lambda kind: 8192)
+    short = cut(text(size, 9999), most=2048)
+    waiting.put(short)
+    assert short[0] in [*waiting.take(lambda kind: 8192), *waiting.take(lambda kind: 8192)]
+
+
 def test_a_long_request_is_not_starved_by_short_ones() -> None:
     waiting = queue()
     long = cut(*(text(100, seed) for seed in range(3)))
@@ -217,6 +232,68 @@ def test_the_rest_of_a_failed_request_is_not_computed() -> None:
     assert len(waiting) == 0
     with pytest.raises(ValueError, match="bad"):
         done.result(0)
+
+
+def test_a_queue_that_fails_ends_all_that_waits_and_was_taken() -> None:
+    waiting = queue()
+    taken, *others = (cut(text(40, seed)) for seed in range(3))
+    for portion in (taken, *others):
+        waiting.put(portion)
+    waiting.take(lambda kind: 40)
+    waiting.fail(ValueError("lost"), taken)
+    for portion in (taken, *others):
+        with pytest.raises(ValueError, match="lost"):
+            portion[0].work.done.result(0)
+    assert (len(waiting), waiting.tokens) == (0, 0)
+    with pytest.raises(Closed):
+        waiting.put(cut(text(10, 9)))
+
+
+def test_what_is_taken_is_not_lost_when_the_next_cannot_be_decoded() -> None:
+    def decode(kind: str, identity: bytes, decode: Any) -> "Future[Any]":
+        if identity == b"b":
+            raise RuntimeError("can't start new thread")
+        return done
+
+    done: Future[Any] = Future()
+    waiting = TokenQueue(10_000, 100, decode)
+    first = waiting.put(cut(shown(b"a")))
+    with suppress(RuntimeError):
+        waiting.put(cut(shown(b"b")))
+    done.set_result(torch.zeros(1))
+    with pytest.raises(RuntimeError, match="new thread"):
+        waiting.take(lambda kind: 100)
+    waiting.fail(ValueError("lost"), [])
+    with pytest.raises(ValueError, match="lost"):
+        first.result(0)
+
+
+def test_two_devices_may_fail_a_request_at_once() -> None:
+    meeting = threading.Barrier(2)
+
+    class Slow(Future[Any]):
+        def done(self) -> bool:
+            found = super().done()
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(0.5)
+            return found
+
+    work, wrong = Work("embedding", torch.empty(2, WIDTH), 2, Slow()), list[Exception]()
+
+    def fail() -> None:
+        try:
+            work.fail(ValueError("bad"))
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=fail) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not wrong
+    with pytest.raises(ValueError, match="bad"):
+        work.done.result(0)
 
 
 def test_take_waits_for_something() -> None:

@@ -1,6 +1,7 @@
 """Models behind the queue: numbers and errors of the library's own calls, in turn with everybody, and who leaves."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from anyseek.items import Image, Item, Text
 from anyseek.media import MediaOptions
 from anyseek.server import Engine, Metrics, Models, ServerOptions
 from anyseek.server.leaving import LEAVING, Leaving
-from anyseek.server.queue import Closed
+from anyseek.server.queue import Closed, Work
 from anyseek.server.queued import queued
 from tests.server.conftest import png, until
 
@@ -119,3 +120,45 @@ def test_who_leaves_is_not_computed(engine: Engine, models: Models) -> None:
     finally:
         LEAVING.reset(token)
     assert behind.encode("a").any(), "others are served as before"
+
+
+def test_nothing_is_kept_of_what_was_computed(engine: Engine, models: Models) -> None:
+    """Indexing is somebody who never leaves, as long as the server lives."""
+    assert models.embedder is not None
+    behind = queued(models.embedder, engine, with_files(models.embedder))
+
+    def works() -> int:
+        gc.collect()
+        return sum(type(found) is Work for found in gc.get_objects())
+
+    before, leaving = works(), Leaving(patient=True)
+    token = LEAVING.set(leaving)
+    try:
+        for number in range(3):
+            behind.encode_document([f"text {number}", "of some length " * 200])
+    finally:
+        LEAVING.reset(token)
+    assert works() <= before + 2, "those of the last batch, which the lane has until the next one"
+    assert not leaving.has_left
+
+
+def test_a_text_does_not_wait_until_long_requests_are_planned(engine: Engine) -> None:
+    """They take turns, a row each; a request that is planned whole first would keep all others waiting."""
+    planned: list[str] = []
+    begun = threading.Event()
+
+    def slow() -> Any:
+        begun.set()
+        planned.append("row")
+        threading.Event().wait(0.01)
+
+    async def ask() -> int:
+        long = [asyncio.ensure_future(engine.plan(lambda: [slow] * 100, is_text=True)) for _ in range(4)]
+        await asyncio.to_thread(begun.wait, 100)
+        await engine.plan(lambda: [lambda: None], is_text=True)
+        found = len(planned)
+        await asyncio.gather(*long)
+        return found
+
+    assert asyncio.run(ask()) < 200
+    assert len(planned) == 400

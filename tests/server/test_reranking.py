@@ -66,6 +66,13 @@ def test_top_and_documents_given_back(live: Running) -> None:
     assert "document" not in rerank(live, "apple", ["a"])["results"][0]
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_null_is_the_default(live: Running, path: str) -> None:
+    names = ("model", "top_n", "return_documents", "max_tokens_per_doc", "instruction", "user", "priority")
+    found = rerank(live, "apple", ["a", "b"], path, **dict.fromkeys(names))
+    assert found["results"] == rerank(live, "apple", ["a", "b"], path)["results"]
+
+
 def test_equal_scores_keep_the_order_of_the_documents(live: Running) -> None:
     found = rerank(live, "apple", ["same"] * 5)
     best = max(row["relevance_score"] for row in found["results"])

@@ -166,7 +166,124 @@ def test_drained_by_a_signal(tmp_path: Path) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+STUCK = """
+import threading
+from anyseek.processing import Processor
+
+prepare = Processor.prepare
+
+def stuck(self, item):
+    if "stuck" in item.parts[0].text:
+        threading.Event().wait()
+    return prepare(self, item)
+
+Processor.prepare = stuck
+from anyseek.cli.main import main
+main(["serve", "--port", "0", "--model", "tiny", "--no-rerank", "--no-keys"])
+"""
+
+
+def test_a_shutdown_does_not_wait_for_what_is_planned() -> None:
+    """Whoever asked for it has left, and it does not end by itself."""
+    with subprocess.Popen([sys.executable, "-c", STUCK], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[2]
+        until(lambda: httpx.get(f"{url}/ready", trust_env=False).status_code == 200)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + EMBED, json={"input": "stuck"}, timeout=1, trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+def test_an_engine_tells_of_threads_that_it_leaves_behind(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anyseek.server.engine.LAST_SECONDS", 0.2)
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow() -> Any:
+        begun.set()
+        gate.wait(WAIT)
+
+    async def leave(engine: Engine) -> None:
+        task = asyncio.ensure_future(engine.plan(lambda: [slow], is_text=True))
+        await asyncio.to_thread(begun.wait, WAIT)
+        task.cancel()
+
+    engine = Engine(lambda: models, ServerOptions(), Metrics())
+    engine.start()
+    until(lambda: engine.models is not None)
+    asyncio.run(leave(engine))
+    engine.close()
+    assert engine.is_busy
+    gate.set()
+    until(lambda: not engine.is_busy)
+
+
 # failures
+
+
+@pytest.mark.parametrize("part", ["_budget", "_compute"])
+def test_a_lane_that_dies_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], part: str
+) -> None:
+    """Who waits for it gets an error, and nobody waits for it any more."""
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("it had a secret word")
+
+    async def ask(app: App, method: str, path: str, body: Any = None) -> httpx.Response:
+        transport = httpx.ASGITransport(app.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.request(method, path, json=body, timeout=WAIT)
+
+    monkeypatch.setattr(Engine, part, broken)
+    with start() as live:
+        app = live.app
+        answer = live.post(EMBED, {"input": "a"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+        until(lambda: live.server.should_exit)
+        assert asyncio.run(ask(app, "GET", "/health")).json()["error"]["code"] == "engine_failed"
+        assert "failed" in asyncio.run(ask(app, "GET", "/ready")).text
+        assert asyncio.run(ask(app, "POST", EMBED, {"input": "a"})).status_code == 503
+        assert "anyseek_up 0.0" in asyncio.run(ask(app, "GET", "/metrics")).text
+    assert "secret" not in "".join(capfd.readouterr())
+
+
+def test_a_lane_that_dies_ends_the_server(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    answers: list[httpx.Response] = []
+
+    def ask(url: str) -> None:
+        with httpx.Client(base_url=url, timeout=WAIT, trust_env=False) as client:
+            until(lambda: client.get("/ready").status_code == 200)
+            answers.append(client.post(EMBED, json={"input": "a"}))
+
+    monkeypatch.setattr(Engine, "_compute", broken)
+    threads: list[threading.Thread] = []
+
+    def announce(url: str) -> None:
+        threads.append(threading.Thread(target=ask, args=(url,)))
+        threads[0].start()
+
+    with pytest.raises(ZeroDivisionError):
+        serve(lambda: models, ServerOptions(port=0), announce)
+    threads[0].join(WAIT)
+    assert [answer.status_code for answer in answers] == [500]
+
+
+def test_what_no_thread_decodes_the_lane_decodes(start: Start, own: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    with start(lambda: own) as live:
+        monkeypatch.setattr(live.app.engine._decoding, "submit", submit)
+        found = vectors(live.post(EMBED, {"input": {"image": picture(7)}}))
+        assert live.client.get("/health").status_code == 200
+    assert np.abs(found[0] - own.embedder.encode({"image": png(seed=7)})).max() < 2e-6
 
 
 def test_a_batch_that_fails_is_computed_request_by_request(

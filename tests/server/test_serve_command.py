@@ -111,10 +111,10 @@ def test_a_library(run: Run, served: Served, tmp_path: Path, monkeypatch: pytest
     assert served.options.folders == (tmp_path / "pictures", tmp_path / "keys")
     assert "http://127.0.0.1:1/" in result.stderr
     assert opened == ["http://127.0.0.1:1/"]
-    assert run("--model", "tiny", "--library", tmp_path / "mine", "--max-upload-mib", 3, "--hold").exit_code == 0
+    assert run("--model", "tiny", "--library", tmp_path / "mine", "--max-upload-mib", 3, "--hold-mib", 0).exit_code == 0
     assert (served.options.library, served.options.folders) == (tmp_path / "mine", ())
     assert served.options.bounds.upload_bytes == 3 << 20
-    assert served.options.hold
+    assert served.options.held_bytes == 0
     result = run("--model", "tiny", tmp_path / "nowhere")
     assert result.exit_code == 2
     assert "neither a folder nor a command" in result.stderr

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anyseek.cli.inputs import typed_path
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reading_options
 
 if TYPE_CHECKING:
@@ -39,7 +40,15 @@ def library_option(told: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return click.option("--library", "place", type=kind, default=None, metavar="DIR", help=told)
 
 
-class _Place(click.Path):
+class _Folder(click.Path):
+    """A folder; `~` is the home of a user also where no shell has seen it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path."""
+        return super().convert(str(typed_path(str(value))), param, ctx)
+
+
+class _Place(_Folder):
     """A folder, or an address such as `s3://bucket/name`, which stays as it was written."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -110,7 +119,7 @@ def _given(name: str) -> bool:
 
 
 @click.command(short_help="Index folders, to search them at once later.")
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, type=_Folder(path_type=Path))
 @library_option(PLACE)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Give all files of the folders a tag; repeatable.")
 @click.option("--retry", is_flag=True, help="Read files again that failed, or were left out, last time.")
@@ -257,7 +266,7 @@ class _Bar:
             self._bar = tqdm(desc="index", bar_format="{desc}: {percentage:3.0f}% |{bar}| {postfix}", leave=False)
         left = progress.seconds_left
         clock = tqdm.format_interval(left) if left is not None else "?"
-        self._bar.total, self._bar.n = progress.of_things, progress.things
+        self._bar.total, self._bar.n = 1.0, progress.share
         self._bar.set_postfix_str(
             f"{progress.files:,} of {progress.of_files:,} files, {progress.rate:.1f} things/s, {clock} left"
         )

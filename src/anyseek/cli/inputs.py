@@ -1,6 +1,7 @@
 """What a person types becomes items: file names, text, or lines of JSON on standard input."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,12 +11,18 @@ from typing import Any
 from anyseek.errors import InputError, SourceError
 from anyseek.items import URL, File, Item, Page
 
-__all__ = ["Given", "label", "paths_of", "read_inputs"]
+__all__ = ["Given", "label", "paths_of", "read_inputs", "typed_path"]
 
 PAGE = re.compile(r"(.+)#page=([1-9][0-9]*)\Z", re.DOTALL)
 
 Given = Item | InputError
 """An item, or why it could not be made: a bad input costs only its own row."""
+
+
+def typed_path(text: str) -> Path:
+    """A path as a person types it, with `~` as shells read it; of a user that there is not it is a name like others."""
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 (the method raises for such a user)
+    return Path.cwd() / path if str(path).startswith("~") else path  # so that nobody takes it for a user again
 
 
 def read_inputs(arguments: Sequence[str]) -> list[Given]:
@@ -37,11 +44,11 @@ def _of_argument(argument: str) -> Given:
     """
     if URL.match(argument):
         return Item((File(argument),))
-    path, page = Path(argument).expanduser(), PAGE.match(argument)
+    path, page = typed_path(argument), PAGE.match(argument)
     if _exists(path):
         return Item((File(path),))
-    if page and _exists(Path(page[1]).expanduser()):
-        return Item((Page(Path(page[1]).expanduser(), int(page[2])),))
+    if page and _exists(typed_path(page[1])):
+        return Item((Page(typed_path(page[1]), int(page[2])),))
     if not any(map(str.isspace, argument)) and ("/" in argument or path.suffix):
         return SourceError(f"no file {argument!r}; to use it as text, write it on a line of standard input and give -")
     return Item.of(argument)

@@ -1,6 +1,7 @@
 """`anyseek library`: what a library holds, kept in order, and the user's own tags."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from anyseek.index import Info, Store
 
 __all__ = ["library"]
+
+AT_ONCE = timedelta(seconds=1)
+"""How long versions stay when everything is put in order. A search that is reading an older one fails."""
 
 
 @click.group(short_help="Look at a library, put it in order, tag its files.")
@@ -55,7 +59,7 @@ def _rows(found: "Info") -> list[tuple[str, str]]:
 
 @library.command()
 @library_option(PLACE)
-@click.option("--force", is_flag=True, help="Put everything in order, due or not.")
+@click.option("--force", is_flag=True, help="Put everything in order, due or not, and free all room at once.")
 @json_option
 @debug_option
 def optimize(place: Path | str | None, force: bool, as_json: bool) -> None:
@@ -63,7 +67,7 @@ def optimize(place: Path | str | None, force: bool, as_json: bool) -> None:
     from anyseek.cli.output import print_json
 
     with _open(place).write() as writer:
-        done = writer.optimize(force=force)
+        done = writer.optimize(force=True, keep=AT_ONCE) if force else writer.optimize()
     if as_json:
         print_json(asdict(done))
         return

@@ -1,5 +1,8 @@
 """`anyseek search`: find things in a folder, or in a library."""
 
+import os
+import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anyseek.cli.index import PLACE, default_library, library_option, open_library
+from anyseek.cli.inputs import typed_path
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reading_options, reranker_options
 from anyseek.errors import InputError
 from anyseek.items import Image, Item, Text
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 LISTED = 5  # failures named in full before the rest is only counted
+RANGE = re.compile(r"(\d{1,9})(?:(-)(\d{1,9})?)?")
+LAST_PAGE = (1 << 31) - 1
 KINDS = ("image", "page", "text", "video")
 OF_LIBRARIES = (
     ("--like", {"metavar": "ID", "help": "Look for things like this one of the library (ids are in --json)."}),
@@ -31,7 +37,7 @@ OF_LIBRARIES = (
     ("--before", {"type": click.DateTime(), "help": "Only files changed before this time."}),
     ("--min-bytes", {"type": int, "help": "Only files of at least this size."}),
     ("--max-bytes", {"type": int, "help": "Only files of at most this size."}),
-    ("--pages", {"metavar": "FIRST-LAST", "help": "Only these pages of documents."}),
+    ("--pages", {"metavar": "FIRST-LAST", "help": "Only these pages of documents; 3- is from the third on."}),
     ("--words", {"type": click.FloatRange(0, 1), "help": "Weight of words beside vectors, 0 to 1; 0 leaves them out."}),
     ("--blend", {"type": click.Choice(["ranks", "scores"]), "help": "How both become one order."}),
     ("--all", {"is_flag": True, "help": "Show what is probably not relevant, too."}),
@@ -63,7 +69,7 @@ def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | str | None
     With a FOLDER, looks at pictures, the pages of PDFs, videos and text files, in all folders below; nothing is stored.
     With --library, or with a QUERY alone, asks a library.
     """
-    folder, query = _folder_and_query(typed, place)
+    folder, query = _folder_and_query(typed, place, alone=not asked["image"])
     picture = {name: asked.pop(name) for name in ("image", "instruction")}
     if folder is None:
         _search_library(choice, place, _asked(query, asked["like"], **picture), as_json, asked)
@@ -74,23 +80,28 @@ def search(typed: tuple[str, ...], choice: ModelChoice, place: Path | str | None
     _search_folder(folder, _query(query, **picture), choice, asked["top"], as_json)
 
 
-def _folder_and_query(words: Sequence[str], place: Path | str | None) -> tuple[Path | None, str | None]:
-    """What the arguments are: FOLDER and QUERY, or QUERY alone, for a library."""
+def _folder_and_query(words: Sequence[str], place: Path | str | None, alone: bool) -> tuple[Path | None, str | None]:
+    """What the arguments are: FOLDER and QUERY, or QUERY alone, for a library; `alone` without an --image."""
     if place is not None:
         if len(words) > 1:
             raise click.UsageError("With --library, give one QUERY (in quotes) and no FOLDER.")
         return None, words[0] if words else None
     if len(words) > 2:
         raise click.UsageError("Give one FOLDER and one QUERY (in quotes).")
-    folder = Path(words[0]) if words else None
-    if folder is not None and folder.is_dir():
-        return folder, words[1] if len(words) == 2 else None
-    if len(words) < 2 and default_library().is_dir():
-        return None, words[0] if words else None
-    if folder is None:
+    first, has_library = words[0] if words else "", default_library().is_dir()
+    if first and os.path.isdir(typed_path(first)):  # noqa: PTH112 (the method raises for what is too long for a name)
+        if len(words) == 1 and alone and has_library:
+            raise click.UsageError(
+                f"{first!r} is a folder: give a QUERY or an --image to look for in it. To ask your library for the "
+                f"word: anyseek search --library {shlex.quote(str(default_library()))} {shlex.quote(first)}"
+            )
+        return typed_path(first), words[1] if len(words) == 2 else None
+    if len(words) < 2 and has_library:
+        return None, first
+    if not first:
         raise click.UsageError("Give a FOLDER and a QUERY.")
     hint = "" if len(words) == 2 else " To search without a FOLDER, make a library first: anyseek index FOLDER."
-    raise click.UsageError(f"Invalid value for 'FOLDER': Directory '{words[0]}' does not exist.{hint}")
+    raise click.UsageError(f"Invalid value for 'FOLDER': Directory '{first}' does not exist.{hint}")
 
 
 def _search_folder(folder: Path, query: Item, choice: ModelChoice, top: int, as_json: bool) -> None:
@@ -165,18 +176,22 @@ def _where(asked: dict[str, Any]) -> "Filter":
 
 
 def _pages(text: str | None) -> tuple[int, int] | None:
-    """`3` or `3-7`."""
+    """`3`, `3-7`, or `3-` for all from there."""
     if text is None:
         return None
-    first, _, last = text.partition("-")
-    if not first.isdigit() or not (last or first).isdigit():
-        raise click.UsageError(f"--pages is a page or a range, such as 3-7 (got {text!r}).")
-    return int(first), int(last or first)
+    found = RANGE.fullmatch(text)
+    if found is None:
+        raise click.UsageError(f"--pages is a page or a range, such as 3-7 or 3- (got {text!r}).")
+    first, is_range, last = found.groups()
+    return int(first), int(last) if last else LAST_PAGE if is_range else int(first)
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:
     """A local time as files have it."""
-    return None if moment is None else int(moment.timestamp() * 1e9)
+    try:
+        return None if moment is None else int(moment.timestamp() * 1e9)
+    except (OverflowError, ValueError, OSError) as error:  # as the system has it
+        raise click.UsageError(f"{moment} is beyond the times of this machine; leave it out instead.") from error
 
 
 def _print_answers(answers: "Answers", library: "Library") -> None:
@@ -218,7 +233,8 @@ def _row(hit: "Answer") -> dict[str, Any]:
     """An answer, for JSON."""
     scores = {name: getattr(hit, name) for name in ("score", "similarity", "words", "reranked")}
     more = {name: [_thing_row(thing) for thing in getattr(hit, name)] for name in ("also", "copies")}
-    return _thing_row(hit.thing) | scores | {"paths": [str(path) for path in hit.paths], "text": hit.thing.text} | more
+    places = {name: [str(path) for path in getattr(hit, name)] for name in ("paths", "copy_paths")}
+    return _thing_row(hit.thing) | scores | places | {"text": hit.thing.text} | more
 
 
 def _thing_row(thing: "Thing") -> dict[str, Any]:

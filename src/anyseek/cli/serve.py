@@ -1,7 +1,9 @@
 """`anyseek serve`: the HTTP server, and the keys that open it."""
 
 import functools
+import logging
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -23,10 +25,10 @@ INSTALL = "the server needs further packages; install them with: pip install 'an
 ROLES = ("read", "write", "admin")
 FOLDERS = "anyseek.folders"
 PLACE = "Library to serve, a folder or s3://...; with FOLDERS and without this, the one of this user."
+HOLD = "Hold the vectors of the library in memory while they take no more; 0 searches them on disk."
 BOUNDS = {
     "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
     "max_upload_mib": ("upload_bytes", 1 << 20, "Most MiB of a file that is sent to the library."),
-    "max_hold_mib": ("held_bytes", 1 << 20, "Most MiB of vectors that --hold may take at the start."),
     "max_items": ("items", 1, "Most inputs or documents of one request."),
     "max_request_tokens": ("request_tokens", 1, "Most tokens of one request."),
     "max_queue_tokens": ("queue_tokens", 1, "Most tokens that wait; more are refused with 503."),
@@ -124,7 +126,7 @@ class _WithFolders(click.Group):
     subcommand_metavar="[FOLDER]... | COMMAND",
 )
 @library_option(PLACE)
-@click.option("--hold", is_flag=True, help="Hold all vectors of the library in memory.")
+@click.option("--hold-mib", type=click.IntRange(min=0), default=2048, show_default=True, help=HOLD)
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
@@ -179,7 +181,8 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
     choice.note_tiny(how["folders"])
     plain = {field.name: getattr(choice, field.name) for field in fields(choice)}
     served = ServedChoice(**plain, urls=how.pop("urls"), aliases=how.pop("aliases"))
-    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, **how)
+    held_bytes = how.pop("hold_mib") << 20
+    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, held_bytes=held_bytes, **how)
     who = f"keys of {keys}" if keys else "everybody on this machine"
 
     def announce(address: str) -> None:
@@ -190,6 +193,9 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
             click.launch(f"{address}/")
 
     if run(served.models, options, announce):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(0)
 
 

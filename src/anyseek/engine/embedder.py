@@ -70,14 +70,16 @@ class Embedder:
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
         steps: Mapping[str, float] | None = None,
+        adapter: Path | None = None,
     ) -> None:
         """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`.
 
-        `steps` are learned sizes of quantisation steps, by precision.
+        `adapter` is the folder of what was merged into its weights. `steps` are learned sizes of quantisation steps,
+        by precision.
         """
         self.steps = dict(steps or {})
         self.processor = processor
-        self.source = source
+        self.source, self.adapter = source, adapter
         self.workers = workers or default_workers()
         self._runner = Runner.of(model, processor, attention, caches)
         self.backbone = self._runner.backbone
@@ -104,6 +106,7 @@ class Embedder:
             caches=chosen.caches,
             workers=chosen.workers,
             steps=learned_steps(folder / OWN_FILE),
+            adapter=chosen.adapter,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

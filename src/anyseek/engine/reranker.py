@@ -59,11 +59,15 @@ class Reranker:
         *,
         caches: CacheOptions = CacheOptions(),
         workers: int | None = None,
+        adapter: Path | None = None,
     ) -> None:
-        """Join a model (or copies on several devices), its processor and its score row `(hidden,)`; see `load`."""
+        """Join a model (or copies on several devices), its processor and its score row `(hidden,)`; see `load`.
+
+        `adapter` is the folder of what was merged into its weights.
+        """
         self.processor = processor
         self.score_row = score_row.float().cpu()
-        self.source = source
+        self.source, self.adapter = source, adapter
         self.workers = workers or default_workers()
         self._runner = Runner.of(model, processor, attention, caches)
         self.backbone = self._runner.backbone
@@ -91,6 +95,7 @@ class Reranker:
             folder,
             caches=chosen.caches,
             workers=chosen.workers,
+            adapter=chosen.adapter,
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

@@ -13,7 +13,7 @@ or `optimize` removes. So a process may die between any two writes.
 from anyseek.index.filters import Filter
 from anyseek.index.fingerprint import Fingerprint, Precision, weights_sample
 from anyseek.index.info import Info
-from anyseek.index.rows import FileKey, Kind, Recalled, StoredFile, Thing, is_unicode, thing_id
+from anyseek.index.rows import FileKey, Kind, Recalled, StoredFile, Thing, hash_of, is_unicode, thing_id
 from anyseek.index.store import Store
 from anyseek.index.writer import Writer
 
@@ -29,6 +29,7 @@ __all__ = [
     "StoredFile",
     "Thing",
     "Writer",
+    "hash_of",
     "is_unicode",
     "thing_id",
     "weights_sample",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anyseek.errors import ConfigError
-from anyseek.index.rows import KINDS
+from anyseek.index.rows import KINDS, is_unicode
 
 __all__ = ["Filter", "of_files", "of_things", "one_of"]
 
@@ -24,7 +24,7 @@ class Filter:
         roots: any of these roots.
         under: path of a folder below its root, or of one file.
         glob: of the whole path below its root: `*` is any number of characters but `/`, `**` of any characters, `?` one
-            character but `/`; everything else is itself.
+            character but `/`; where a name may begin, `**/` is any folders or none; everything else is itself.
         after: mtime, nanoseconds since 1970, at least.
         before: mtime less than this.
         min_bytes: size of the file at least.
@@ -54,7 +54,10 @@ class Filter:
         return cls(glob=path) if is_pattern else cls(under=path)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a kind that there is not, or a range that is empty."""
+        """Raise ConfigError for a kind that there is not, a range that is empty, or a name that no library can keep."""
+        names = (*self.roots, *self.tags, *self.without_tags, self.under or "", self.glob or "")
+        if unnamed := [name for name in names if not is_unicode(name)]:
+            raise ConfigError(f"{unnamed[0]!r} is not Unicode, and nothing in a library is named so")
         unknown = set(self.kinds) - set(KINDS)
         if unknown:
             raise ConfigError(f"kind {sorted(unknown)[0]!r} is unknown; choose from {', '.join(KINDS)}")
@@ -111,8 +114,8 @@ def of_things(where: Filter) -> str:
 
 def pattern(glob: str) -> str:
     """A regular expression for whole paths."""
-    meanings = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*|\*|\?)", glob)
+    meanings = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"((?<![^/])\*\*/|\*\*|\*|\?)", glob)
     inside = "".join(meanings.get(part) or "".join(_literal(letter) for letter in part) for part in parts)
     return f"(?s)^{inside}$"
 

@@ -48,6 +48,11 @@ class Fingerprint:
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)} (got {self.precision!r})")
 
+    @property
+    def cosines(self) -> str:
+        """What the cosines of its vectors hang on: equal ones mean the same."""
+        return f"{self.weights} {self.width} {'signs' if self.precision == 'binary' else 'numbers'}"
+
     def differences(self, other: "Fingerprint") -> list[str]:
         """What makes vectors of the one useless to the other: a sentence for each; none when they fit together.
 
@@ -93,16 +98,21 @@ def _model(print_: Fingerprint) -> str:
     return f"{print_.model or 'a model'} ({print_.weights[:8]})"
 
 
-def weights_sample(folder: Path) -> str:
+def weights_sample(folder: Path, adapter: Path | None = None) -> str:
     """32 hexadecimal digits of a model folder: names, types and shapes of all tensors, and a few numbers of each.
 
     It stays when the folder is renamed or its tensors are laid into other files, and changes with any training.
+
+    Args:
+        folder: of the model.
+        adapter: folder of what was merged into its weights; all of its two files counts.
 
     Raises:
         CheckpointError: the weights cannot be read.
     """
     import torch
 
+    from anyseek.model.adapter import CONFIG, WEIGHTS
     from anyseek.model.checkpoint import opened, tensor_files
 
     digest = hashlib.blake2b(digest_size=16)
@@ -117,4 +127,8 @@ def weights_sample(folder: Path) -> str:
             numbers = rows.reshape(-1)
             picked = numbers[:: max(1, len(numbers) // NUMBERS)][:NUMBERS].contiguous()
             digest.update(picked.view(torch.uint8).numpy().tobytes())
+    if adapter is not None:
+        for name in (CONFIG, WEIGHTS):
+            with (Path(adapter).expanduser() / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
     return digest.hexdigest()

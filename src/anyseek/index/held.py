@@ -2,7 +2,8 @@
 
 Of a small library whole numbers are held, and every search is exact. Of a large one two things are held: the signs of
 all vectors, laid out number by number, so that one pass over them counts differing bits, and the vectors as they are
-kept, for rescoring the best. When the table changes only new rows are read.
+kept, for rescoring the best. Of a very large one the signs are also put in lists, of which a search reads a few; rows
+that came later are read as well. When the table changes only new rows are read.
 """
 
 import threading
@@ -18,8 +19,9 @@ from anyseek.errors import CapacityError
 from anyseek.index import kept
 from anyseek.index.filters import Filter
 from anyseek.index.fingerprint import Fingerprint
+from anyseek.index.lists import Lists
 from anyseek.index.recall import EXACT_ROWS, Scope, best
-from anyseek.index.signs import nearest, words_of
+from anyseek.index.signs import MOST, differing, least, nearest, words_of
 from anyseek.index.tables import THINGS, Tables, things_schema
 
 __all__ = ["Held"]
@@ -27,8 +29,12 @@ __all__ = ["Held"]
 COLUMNS = ["id", "hash", "kind", "page"]
 ROWS = 4096
 """Rows that are read together."""
-REFINE, LEAST = 20, 400
+REFINE, LEAST = 20, 600
 """Candidates that are rescored for each wanted one, and at least."""
+LISTED_ROWS = 100_000
+"""Rows from which on there are lists; the signs of fewer are read in two milliseconds."""
+UNLISTED = 4
+"""Lists are made anew when there is a row outside for every so many inside."""
 ROW_BYTES = 100
 """Memory of what is held of a thing beside its vectors, about."""
 
@@ -44,6 +50,8 @@ class Rows:
         about: id, hash, kind and page.
         signs: `(words, rows)` signs, 64 in each word; of a small library none.
         vectors: `(rows, numbers)` finest kept column; of a small library `(rows, width)` float32 of length 1.
+        reading: of which it is a moment; rows have other numbers in another one.
+        lists: of the first rows; None when there are none.
     """
 
     count: int
@@ -52,6 +60,8 @@ class Rows:
     about: pa.Table
     signs: NDArray[np.uint64]
     vectors: NDArray[Any]
+    reading: object
+    lists: Lists | None = None
 
     @classmethod
     def none(cls, fingerprint: Fingerprint, *, small: bool) -> Self:
@@ -68,12 +78,35 @@ class Rows:
             vectors=np.zeros((0, fingerprint.width), np.float32)
             if small
             else np.zeros((0, finest.list_size), finest.value_type.to_pandas_dtype()),
+            reading=object(),
         )
 
     @property
     def is_small(self) -> bool:
         """Whether it is asked by a product over everything."""
         return len(self.signs) == 0
+
+    def nearest(self, query: NDArray[np.float32], chosen: NDArray[np.bool_] | None, number: int) -> NDArray[np.int64]:
+        """Numbers of rows whose signs differ least from those of a query.
+
+        Without a filter most rows are known to be no such rows by their list. With one all are compared: its best may
+        lie far from the query, and finding out what it leaves takes longer anyway.
+
+        Args:
+            query: `(width,)` of length 1.
+            chosen: `(count,)` rows of a filter; None for all.
+            number: at least so many, if there are.
+        """
+        wanted, signs = words_of(kept.signs(query[None]))[0], self.signs[:, : self.count]
+        if self.lists is None or chosen is not None:
+            return nearest(signs, wanted, self.alive if chosen is None else self.alive & chosen, number)
+        start = len(self.lists.order)
+        rows, distances = self.lists.nearest(query, number)
+        rows = np.concatenate([rows, np.arange(start, self.count)])
+        distances = np.concatenate([distances, differing(signs[:, start:], wanted)])
+        distances[~self.alive[rows]] = MOST
+        best = least(distances, number)
+        return rows[best[distances[best] < MOST]]
 
     def without(self, places: NDArray[np.uint64]) -> Self:
         """Those that are still among some places."""
@@ -113,38 +146,40 @@ class Held:
 
     Args:
         tables: of the library.
-        max_bytes: most memory.
-
-    Raises:
-        CapacityError: it takes more than that; says how much.
+        max_bytes: most memory; None for no limit.
     """
 
     def __init__(self, tables: Tables, max_bytes: int | None) -> None:
-        self._tables, self._max_bytes = tables, max_bytes
+        self.max_bytes = max_bytes
+        self._tables = tables
         self._table = tables.database.open_table(THINGS)  # a handle of its own, which may be set to a version
-        self._lock = threading.Lock()
+        self._reading, self._listing = threading.Lock(), threading.Lock()
         self._version = -1
         self._rows = Rows.none(tables.fingerprint, small=True)
-        self.refresh()
 
     @property
     def bytes(self) -> int:
         """Memory that is taken, about."""
         rows = self._rows
         arrays = (rows.signs, rows.vectors, rows.places, rows.alive)
-        return sum(int(array.nbytes) for array in arrays) + int(rows.about.nbytes)
+        lists = rows.lists.bytes if rows.lists else 0
+        return sum(int(array.nbytes) for array in arrays) + int(rows.about.nbytes) + lists
 
     def refresh(self) -> Rows:
-        """Read what is new and drop what has gone."""
-        with self._lock:
+        """Read what is new and drop what has gone.
+
+        Raises:
+            CapacityError: it takes more than it may; says how much.
+        """
+        with self._reading:
             version = self._tables.things.version
             if version == self._version:
                 return self._rows
             self._table.checkout(version)
+            self._check_room(self._table.count_rows())
             places = self._places()
             small = len(places) <= EXACT_ROWS
             none = Rows.none(self._tables.fingerprint, small=small)
-            self._check_room(len(places), none)
             known = self._rows.without(places)
             if known.is_small != small or known.alive.sum() * 2 < known.count:  # compaction moves most rows
                 known = none
@@ -152,6 +187,23 @@ class Held:
             self._rows = self._with(known, new, everything=len(new) == len(places))
             self._version = version
             return self._rows
+
+    def arrange(self) -> None:
+        """Put the rows in lists, if there are many and those outside have become too many; searches go on meanwhile.
+
+        Raises:
+            CapacityError: as `refresh`.
+        """
+        with self._listing:
+            rows = self.refresh()
+            inside = len(rows.lists.order) if rows.lists else 0
+            if rows.is_small or rows.count < LISTED_ROWS or (rows.count - inside) * UNLISTED <= inside:
+                return
+            fingerprint = self._tables.fingerprint
+            lists = Lists.of(lambda chosen: kept.decode(rows.vectors[chosen], fingerprint), rows.signs[:, : rows.count])
+            with self._reading:
+                if self._rows.reading is rows.reading:
+                    self._rows = replace(self._rows, lists=lists)
 
     def best(self, query: NDArray[np.float32], limit: int, scope: Scope) -> pa.Table:
         """The best of a scope: `id`, `hash` and `score`.
@@ -162,18 +214,17 @@ class Held:
             scope: which things count.
         """
         rows = self.refresh()
-        counting = rows.alive & _counting(rows.about, scope) if _narrows(scope) else rows.alive
+        chosen = _counting(rows.about, scope) if _narrows(scope) else None
         if rows.is_small:
-            chosen = np.flatnonzero(counting)
-            scores = (rows.vectors[: rows.count] @ query)[chosen]
+            found = np.flatnonzero(rows.alive if chosen is None else rows.alive & chosen)
+            scores = (rows.vectors[: rows.count] @ query)[found]
         else:
-            wanted = words_of(kept.signs(query[None]))[0]
-            chosen = nearest(rows.signs[:, : rows.count], wanted, counting, max(LEAST, limit * REFINE))
-            scores = kept.decode(rows.vectors[chosen], self._tables.fingerprint) @ query
+            found = rows.nearest(query, chosen, max(LEAST, limit * REFINE))
+            scores = kept.decode(rows.vectors[found], self._tables.fingerprint) @ query
         if len(scores) > limit:  # those that are as good as the last one stay: they are put in the order of their ids
             enough = scores >= np.partition(scores, -limit)[-limit] if limit else np.zeros(len(scores), np.bool_)
-            chosen, scores = chosen[enough], scores[enough]
-        return best(rows.about.select(["id", "hash"]).take(chosen), scores, limit)
+            found, scores = found[enough], scores[enough]
+        return best(rows.about.select(["id", "hash"]).take(found), scores, limit)
 
     def _places(self) -> NDArray[np.uint64]:
         """Addresses of all rows."""
@@ -194,13 +245,17 @@ class Held:
             known = known.extended(read, self._tables.fingerprint)
         return known
 
-    def _check_room(self, rows: int, none: Rows) -> None:
+    def _check_room(self, count: int) -> None:
         """Refuse what does not fit."""
-        needed = rows * (none.vectors.shape[1] * none.vectors.itemsize + 8 * len(none.signs) + ROW_BYTES)
-        if self._max_bytes is not None and needed > self._max_bytes:
+        width, column = self._tables.fingerprint.width, kept.finest(self._tables.fingerprint)
+        stored = things_schema(self._tables.fingerprint).field(column).type
+        signs = 2 * -(-width // 8)  # in lists once more
+        large = stored.list_size * stored.value_type.bit_width // 8 + signs
+        needed = count * (ROW_BYTES + (4 * width if count <= EXACT_ROWS else large))
+        if self.max_bytes is not None and needed > self.max_bytes:
             raise CapacityError(
-                f"{rows:,} things take about {needed / 1e6:,.0f} MB in memory, more than the allowed "
-                f"{self._max_bytes / 1e6:,.0f} MB; allow more, or search from disk"
+                f"{count:,} things take about {needed / 1e6:,.0f} MB in memory, more than the allowed "
+                f"{self.max_bytes / 1e6:,.0f} MB; allow more, or search from disk"
             )
 
 

@@ -6,7 +6,18 @@ from typing import Literal, get_args
 
 from anyseek.errors import InputError
 
-__all__ = ["KINDS", "FileKey", "Kind", "Recalled", "State", "StoredFile", "Thing", "is_unicode", "thing_id"]
+__all__ = [
+    "KINDS",
+    "FileKey",
+    "Kind",
+    "Recalled",
+    "State",
+    "StoredFile",
+    "Thing",
+    "hash_of",
+    "is_unicode",
+    "thing_id",
+]
 
 Kind = Literal["image", "page", "text", "video"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -20,6 +31,11 @@ HASH = re.compile(r"[0-9A-Za-z_-]{1,128}")
 def thing_id(content: str, part: int) -> str:
     """The id of a part of a content."""
     return f"{content}.{part}"
+
+
+def hash_of(id: str) -> str:
+    """The hash of the content that a thing is part of."""
+    return id.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

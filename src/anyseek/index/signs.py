@@ -6,7 +6,7 @@ At a million rows of 512 signs this is a sixteenth of a float32 product over the
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nearest", "words_of"]
+__all__ = ["MOST", "differing", "least", "nearest", "words_of"]
 
 BLOCK = 1 << 15
 FIRST = 4
@@ -16,7 +16,10 @@ SECOND = 25
 FIFTIETH = 50
 STRIDE, MARGIN = 16, 1.5
 """The limit of the best is estimated from each sixteenth row, and for half as many again."""
+NARROW = 16
+"""When fewer than one row of so many counts, those alone are compared."""
 MOST = np.iinfo(np.uint16).max
+"""Difference of a row that does not count."""
 
 
 def words_of(signs: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -41,22 +44,25 @@ def nearest(
     Returns:
         Numbers of rows, in no order; somewhat more than asked for where many differ equally.
     """
-    among = int(counting.sum())
+    among = np.count_nonzero(counting)
     if among <= number:
         return np.flatnonzero(counting)
-    distances = _differing(signs[:FIRST], query[:FIRST])
+    if among * NARROW <= len(counting):
+        rows = np.flatnonzero(counting)
+        return rows[least(differing(signs[:, rows], query), number)]
+    distances = differing(signs[:FIRST], query[:FIRST])
     if among < len(counting):
         distances[~counting] = MOST
     if len(signs) <= FIRST:
-        return _least(distances, number)
+        return least(distances, number)
     some = max(SECOND * number, len(counting) // FIFTIETH)
-    chosen = _least(distances, some) if some < among else np.flatnonzero(counting)
-    whole = distances[chosen] + _differing(signs[FIRST:, chosen], query[FIRST:])
-    return chosen[_least(whole, number)]
+    chosen = least(distances, some) if some < among else np.flatnonzero(counting)
+    whole = distances[chosen] + differing(signs[FIRST:, chosen], query[FIRST:])
+    return chosen[least(whole, number)]
 
 
-def _differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """`(rows,)` how many signs of `(words, rows)` differ from those of a query."""
+def differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """`(rows,)` how many signs of `(words, rows)` differ from the `(words,)` of a query."""
     total = np.zeros(signs.shape[1], np.uint16)
     different, counted = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint8)
     for start in range(0, len(total), BLOCK):
@@ -69,8 +75,8 @@ def _differing(signs: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[
     return total
 
 
-def _least(distances: NDArray[np.uint16], number: int) -> NDArray[np.int64]:
-    """Rows of the smallest distances: all below a limit that is estimated from some of them, which is much quicker."""
+def least(distances: NDArray[np.uint16], number: int) -> NDArray[np.int64]:
+    """Rows of the smallest of `(rows,)` distances, at least `number`: all below a limit that some of them tell."""
     if number >= len(distances):
         return np.arange(len(distances))
     sample = distances[::STRIDE]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from anyseek.errors import ConfigError, InputError
+from anyseek.errors import CapacityError, ConfigError, InputError
 from anyseek.index import kept, recall, tables, upkeep
 from anyseek.index.filters import Filter, of_files, one_of, text
 from anyseek.index.fingerprint import Fingerprint
@@ -61,7 +61,7 @@ class Store:
             ConfigError: there is a library already, or nobody can write there.
             CapacityError: another process is making one there, or the disk is full.
         """
-        place = str(folder)
+        place = tables.place_of(folder)
         if not tables.is_remote(place):
             try:
                 Path(place).mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class Store:
             ConfigError: nobody can say, since it cannot be reached or may not be read.
             DecodeError: it is damaged, or of a newer format.
         """
-        return cls(Tables.open(str(folder), storage or {}))
+        return cls(Tables.open(tables.place_of(folder), storage or {}))
 
     @property
     def folder(self) -> str:
@@ -123,7 +123,9 @@ class Store:
             writer.flush()
 
     def hold(self, max_bytes: int | None = None) -> int:
-        """Hold all vectors in memory from now on: for a server that is asked often.
+        """Hold all vectors in memory from now on, until they take too much: for a server that is asked often.
+
+        Searches read what is new by themselves. After much of it say this again, which puts it in lists.
 
         Args:
             max_bytes: most memory; None for no limit.
@@ -132,10 +134,18 @@ class Store:
             Bytes that it takes, about.
 
         Raises:
-            CapacityError: it takes more than that.
+            CapacityError: it takes more than that; nothing is held then.
         """
-        self._held = Held(self._tables, max_bytes)
-        return self._held.bytes
+        held = self._held
+        if held is None or held.max_bytes != max_bytes:
+            held = Held(self._tables, max_bytes)
+        try:
+            held.arrange()
+        except CapacityError:
+            self._held = None
+            raise
+        self._held = held
+        return held.bytes
 
     def recall(self, vector: NDArray[Any], top: int, where: Filter | None = None) -> list[Recalled]:
         """The things whose vectors are most similar.
@@ -153,9 +163,11 @@ class Store:
         """
         query = self._query(vector)
         scope = recall.scope_of(self._tables, where)
-        if self._held:
-            held = self._held
-            return self._counting(lambda limit: held.best(query, limit, scope), top, scope)
+        if held := self._held:
+            try:
+                return self._counting(lambda limit: held.best(query, limit, scope), top, scope)
+            except CapacityError:  # it has outgrown its bound
+                self._held = None
         find = recall.by_vector(self._tables, query, *self._indexed())
         return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
 

@@ -1,6 +1,7 @@
 """The tables of a library, how they are made and opened, and how rows become Arrow and back."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ __all__ = [
     "is_remote",
     "merge",
     "needs_room",
+    "place_of",
     "rows_of",
     "thing_rows",
     "things_schema",
@@ -210,6 +212,12 @@ def rows_of(table: Any, predicate: str, columns: list[str]) -> pa.Table:
 def merge(table: Any, on: list[str], rows: pa.Table) -> None:
     """Insert rows, or replace those of the same key, in one commit."""
     table.merge_insert(on).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+
+def place_of(folder: str | Path) -> str:
+    """Where a library lies, as its tables have it: an address, or a folder with `~` as the user's own."""
+    text = str(folder)
+    return text if is_remote(text) else os.path.expanduser(text)  # noqa: PTH111 (the method raises for unknown users)
 
 
 def is_remote(folder: str) -> bool:

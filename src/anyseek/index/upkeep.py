@@ -1,12 +1,13 @@
 """Keeping a library quick: which indexes there are, when they are made, and when tables are put in order.
 
 Rules by measurement (SEARCH): 30,000 rows outside the index make a search four times slower, 500 commits of a row each
-eight times; both are mended by `optimize`, which works on what is new only.
+eight times; both are mended by `optimize`, which works on what is new only. It also frees the room of rows that have
+gone, and of versions that nobody reads any more.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
@@ -31,6 +32,10 @@ GROWTH = 2
 third of the rows a search finds less. All the making costs twice the last one."""
 KEEP = timedelta(hours=1)
 """Old versions are kept so long for readers that have begun with them."""
+STALE, DAY = 32, timedelta(days=1)
+"""Older versions of a table that are left, for a day."""
+GONE = 10
+"""Rows of a table are written anew when one of so many has gone; that is what the store itself takes for due."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,9 +62,9 @@ def optimize(tables: Tables, *, force: bool = False, keep: timedelta = KEEP) -> 
         keep: how long old versions stay.
     """
     done = Upkeep()
-    for name in ("things", "files"):
+    for name in ("things", "files", "about"):
         table = getattr(tables, name)
-        if force or _disordered(table):
+        if force or _disordered(table) or _is_wasteful(table, keep):
             table.optimize(cleanup_older_than=keep)
             done.ordered.append(name)
     rows = tables.things.count_rows()
@@ -120,6 +125,17 @@ def _disordered(table: Any) -> bool:
         return True
     allowed = max(UNINDEXED, table.count_rows() // SHARE)
     return any((one.num_unindexed_rows or 0) > allowed for one in table.list_indices())
+
+
+def _is_wasteful(table: Any, keep: timedelta) -> bool:
+    """Whether many rows have gone from a table, or versions that nobody reads take room."""
+    versions = table.list_versions()
+    rows, gone = (int(versions[-1]["metadata"].get(f"total_{name}_rows", 0)) for name in ("data_file", "deletion_file"))
+    if gone * GONE > rows:
+        return True
+    now = datetime.now()
+    ages = [age for version in versions[:-1] if (age := now - version["timestamp"]) > keep]
+    return len(ages) > STALE or any(age > DAY for age in ages)
 
 
 def _scalar_indexes(name: str, table: Any, wanted: dict[str, Any]) -> Iterable[str]:

@@ -6,6 +6,7 @@ Calls may come from several threads; a model works for one of them at a time.
 import asyncio
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from anyseek.engine import Embedder, Reranker
 from anyseek.errors import InputError
 from anyseek.index import Filter
-from anyseek.integrations.models import OnError, best, embedder_of, given, needs, reranker_of
+from anyseek.integrations.models import OnError, best, embedder_of, given, name_of, needs, reranker_of
 from anyseek.integrations.spots import SEEN, SIDE, Spot, about, input_of
 from anyseek.items import Image, Item, Part, Text
 from anyseek.media import MediaOptions
@@ -36,6 +37,17 @@ UNSPOKEN = ("kind", "score", "id", "unread")
 """Metadata that a model which writes the answer is told, and those that it is not."""
 
 
+@dataclass
+class ItemQuery(QueryBundle):
+    """A query that words and the path of a picture cannot say.
+
+    Attributes:
+        item: what a reranker reads.
+    """
+
+    item: Item | None = field(default=None, repr=False)
+
+
 class AnyseekEmbedding(MultiModalEmbedding):
     """Vectors of texts and pictures, in one space, for any index.
 
@@ -43,11 +55,13 @@ class AnyseekEmbedding(MultiModalEmbedding):
     for one as a query see `AnyseekEmbedding.picture_query`.
 
     Attributes:
+        model: name or folder that it was loaded by; a copy, of another process too, loads it again.
         instruction: for queries; None takes the model's own. Documents keep theirs whatever the task.
         truncate_dim: leading numbers kept, renormalised.
         embed_batch_size: how many this framework hands over at a time; the engine makes batches of its own of them.
     """
 
+    model: str | None = None
     instruction: str | None = None
     truncate_dim: int | None = None
     _embedder: Any = PrivateAttr()
@@ -55,7 +69,9 @@ class AnyseekEmbedding(MultiModalEmbedding):
     def __init__(self, model: Embedder | str | Path, *, embed_batch_size: int = 256, **options: Any) -> None:
         """Take an Embedder, or its name, see `Embedder.load`, and the other attributes by name."""
         embedder = embedder_of(model)
-        named = {"model_name": embedder.source.name} if embedder.source else {}
+        named: dict[str, Any] = {"model": name_of(model)}
+        if embedder.source:
+            named["model_name"] = embedder.source.name
         super().__init__(embed_batch_size=embed_batch_size, **(named | options))
         self._embedder = embedder
 
@@ -74,7 +90,8 @@ class AnyseekEmbedding(MultiModalEmbedding):
         Raises:
             InputError: it cannot be read.
         """
-        return QueryBundle(words, embedding=self._query(value))
+        item = Item.of(given(value))
+        return ItemQuery(words, embedding=self._query(item), item=item)
 
     def _query(self, value: Any) -> list[float]:
         """The vector of a query."""
@@ -185,20 +202,22 @@ class AnyseekReranker(BaseNodePostprocessor):
     ImageNodes the picture is read, of all others the text.
 
     Attributes:
-        reranker: the model, or its name, see `Reranker.load`.
+        reranker: name or folder that it was loaded by; a copy, of another process too, loads it again.
         top_n: how many are kept; None keeps all.
         instruction: what counts as relevant; None takes the model's own.
         on_error: `raise` at a node that cannot be read, or `leave_out`: it is left out, with a line in the log.
     """
 
+    reranker: str | None = None
     top_n: int | None = None
     instruction: str | None = None
     on_error: OnError = "raise"
     _reranker: Any = PrivateAttr()
 
     def __init__(self, reranker: Reranker | str | Path, **options: Any) -> None:
-        """Take a model and the other attributes by name."""
-        super().__init__(**options)
+        """Take a Reranker, or its name, see `Reranker.load`, and the other attributes by name."""
+        named: dict[str, Any] = {"reranker": name_of(reranker)}
+        super().__init__(**(named | options))
         self._reranker = reranker_of(reranker)
 
     @classmethod
@@ -228,10 +247,18 @@ def _image(source: str | BytesIO | Path) -> Image:
 
 
 def _asked(query: QueryBundle) -> Item:
-    """A query by picture, by words, or by both."""
+    """A query by picture, by words, or by both.
+
+    Raises:
+        InputError: it has neither, but perhaps a vector, which cannot be read.
+    """
+    if isinstance(query, ItemQuery) and query.item is not None:
+        return query.item
     parts: list[Part] = [Image(query.image_path)] if query.image_path else []
-    if query.query_str or not parts:
+    if query.query_str:
         parts.append(Text(query.query_str))
+    if not parts:
+        raise InputError("the query has neither words nor a picture; give query_str or image_path")
     return Item(tuple(parts))
 
 

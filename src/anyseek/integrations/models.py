@@ -11,7 +11,7 @@ from anyseek.engine import Embedder, Reranker, Scored
 from anyseek.errors import ConfigError, DependencyError
 from anyseek.items import Item
 
-__all__ = ["OnError", "best", "embedder_of", "given", "needs", "reranker_of"]
+__all__ = ["OnError", "best", "embedder_of", "given", "name_of", "needs", "reranker_of"]
 
 log = logging.getLogger("anyseek")
 
@@ -32,6 +32,12 @@ def embedder_of(model: Embedder | str | Path) -> Embedder:
 def reranker_of(model: Reranker | str | Path) -> Reranker:
     """A model that is loaded, or is now, by its name."""
     return Reranker.load(model) if isinstance(model, (str, Path)) else model
+
+
+def name_of(model: Embedder | Reranker | str | Path) -> str | None:
+    """What a copy loads the same model by: a name or a folder; None when it came from neither."""
+    source = model if isinstance(model, (str, Path)) else model.source
+    return None if source is None else str(source)
 
 
 def given(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Items to samples: prompt, token ids, positions and patches; and `plan`, the same without decoding."""
 
 import logging
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,9 @@ from anyseek.processing.tokenizer import Tokenizer
 __all__ = ["Plan", "Prepared", "Processor", "ProcessorOptions", "grid_of"]
 
 log = logging.getLogger("anyseek")
+
+NEAR = 32
+"""Texts around the place of a cut that are looked at one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,10 +249,25 @@ class Processor:
 
     def _fit_text(self, pieces: list[Piece], visuals: list[Visual], limit: int) -> tuple[Prepared, int]:
         """Cut user texts, the last one first, until the prompt fits; also the number of characters left out."""
-        pieces, cut = list(pieces), 0
-        prompt = self._assemble(pieces, visuals)
         texts = {place: piece.text for place, piece in enumerate(pieces) if isinstance(piece, Run) and piece.user}
-        for place, text in reversed(texts.items()):
+        last_first = [place for place in reversed(texts) if texts[place]]
+
+        def without(count: int) -> list[Piece]:
+            """The pieces, so many of the last texts empty."""
+            empty = dict.fromkeys(last_first[:count], Run("", user=True))
+            return [empty.get(place, piece) for place, piece in enumerate(pieces)]
+
+        def fits(count: int) -> bool:
+            return len(self._assemble(without(count), visuals).ids) <= limit
+
+        # Every look costs the whole prompt, so how many texts go is found by halves, and only the last of them one by
+        # one: a prompt may lose a text and yet gain tokens, as a word may be one token and its beginning several.
+        gone = bisect_left(range(len(last_first)), True, lo=NEAR, key=fits) - NEAR
+        cut = sum(len(texts[place]) for place in last_first[:gone])
+        pieces = without(gone)
+        prompt = self._assemble(pieces, visuals)
+        for place in last_first[gone:]:
+            text = texts[place]
             while len(prompt.ids) > limit and text:
                 have = len(self.tokenizer.encode(text, parse_special=self.options.parse_special))
                 keep = max(0, have - (len(prompt.ids) - limit))

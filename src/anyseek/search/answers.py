@@ -62,11 +62,13 @@ class Asked:
         item: what is sought.
         vector: `(width,)` of length 1.
         unlike: `(examples, width)` of length 1, of what is not sought.
+        known: id of a thing that is no answer, nor are its copies; None for none.
     """
 
     item: Item
     vector: NDArray[np.float32]
     unlike: NDArray[np.float32]
+    known: str | None = None
 
     @property
     def text(self) -> str:
@@ -107,6 +109,11 @@ class Candidate:
     score: float = 0.0
     copies: list[Thing] = field(default_factory=list)
 
+    @property
+    def ids(self) -> set[str]:
+        """Of the thing and its copies."""
+        return {self.thing.id, *(copy.id for copy in self.copies)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -123,6 +130,7 @@ class Answer:
         reranked: whether the reranker read it.
         also: other pages, passages or segments of the same file that were found, best first.
         copies: near-identical pictures.
+        copy_paths: where these lie.
     """
 
     thing: Thing
@@ -133,6 +141,7 @@ class Answer:
     reranked: bool = False
     also: tuple[Thing, ...] = ()
     copies: tuple[Thing, ...] = ()
+    copy_paths: tuple[Path, ...] = ()
 
     @property
     def id(self) -> str:

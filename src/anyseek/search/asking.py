@@ -69,33 +69,28 @@ def answer(
     readers = readers if options.rerank or not readers.reranker else readers.without_reading()
     recalled = recall(store, asked, where, options)
     candidates = collapse(store, recalled) if options.duplicates else recalled
-    files = store.files_of({one.thing.hash for one in candidates}, where)
-    candidates = [one for one in candidates if one.thing.hash in files]
+    files = store.files_of({thing.hash for one in candidates for thing in (one.thing, *one.copies)}, where)
+    candidates = [one for one in candidates if one.thing.hash in files and asked.known not in one.ids]
     if readers.reranker is None:
-        return _judged(candidates, candidates, asked, files, options, readers)
+        return _judged(candidates, asked, files, options, readers)
     chosen = spread(candidates, max(options.reread, options.top), options.per_file)
     if tell:
-        first = _judged(candidates, chosen, asked, files, options, readers.without_reading())
+        first = _judged(candidates, asked, files, options, readers.without_reading())
         tell(Stage(first=first, read=0, of=len(chosen)))
     unread = _reread(chosen, asked, files, readers, tell)
-    return replace(_judged(candidates, chosen, asked, files, options, readers), unread=tuple(unread))
+    return replace(_judged(candidates, asked, files, options, readers), unread=tuple(unread))
 
 
 def _judged(
-    candidates: Sequence[Candidate],
-    chosen: Sequence[Candidate],
-    asked: Asked,
-    files: Files,
-    options: AskOptions,
-    readers: Readers,
+    candidates: Sequence[Candidate], asked: Asked, files: Files, options: AskOptions, readers: Readers
 ) -> Answers:
-    """Answers made of those that were chosen, judged among all."""
+    """Answers made of candidates, those that the reranker has read before all others."""
     _score(candidates, asked, readers)
-    chosen = sorted(chosen, key=lambda one: (readers.reranker is not None and one.log_odds is None, -one.score))
+    ordered = sorted(candidates, key=lambda one: (readers.reranker is not None and one.log_odds is None, -one.score))
     cut = readers.judge.cut if readers.judge and options.cut else None
     hits: list[Answer] = []
     below: list[Answer] = []
-    for one, also in grouped(chosen, options.group):
+    for one, also in grouped(ordered, options.group):
         made = _answer(one, also, files)
         (hits if cut is None or (one.chance is not None and one.score >= cut) else below).append(made)
     judged = readers.judge is not None
@@ -159,11 +154,17 @@ def _answer(one: Candidate, also: tuple[Thing, ...], files: Files) -> Answer:
     """A candidate as an answer."""
     return Answer(
         thing=one.thing,
-        paths=tuple(dict.fromkeys(Path(file.root, file.path) for file in files[one.thing.hash])),
+        paths=_paths([one.thing], files),
         score=one.score,
         similarity=one.similarity,
         words=one.words,
         reranked=one.log_odds is not None,
         also=also,
         copies=tuple(one.copies),
+        copy_paths=_paths(one.copies, files),
     )
+
+
+def _paths(things: Sequence[Thing], files: Files) -> tuple[Path, ...]:
+    """Where things lie, each place once."""
+    return tuple(dict.fromkeys(Path(file.root, file.path) for thing in things for file in files.get(thing.hash, ())))

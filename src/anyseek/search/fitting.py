@@ -163,12 +163,12 @@ def trials(
 
 
 def fit_judge(seen: Iterable[Trial], embedder: str, reranker: str | None = None) -> Judge:
-    """A judge for these weights; each query counts the same, however many candidates it has.
+    """A judge for these models; each query counts the same, however many candidates it has.
 
     Args:
         seen: trials, of queries with and without an answer.
-        embedder: sample of the embedder's weights.
-        reranker: of the reranker's, when the trials were read by one.
+        embedder: what the cosines of the libraries hang on, `Fingerprint.cosines`.
+        reranker: sample of the reranker's weights, when the trials were read by one.
 
     Raises:
         ConfigError: nothing relevant was found in any trial.

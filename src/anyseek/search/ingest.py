@@ -5,9 +5,9 @@ with by the next: what is stored of a file that was not finished is kept.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from anyseek.index import Store, Thing, Writer
 from anyseek.media import MediaOptions, open_source
 from anyseek.search.looking import LEFT_OUT, Entry, Look, content_hash, estimate, look, root_of, shown, state_of
 from anyseek.search.office import missing
-from anyseek.search.pieces import Cutting, Unread, form_of, item_of, pieces_of, thumbnail_of
-from anyseek.search.runs import IndexOptions, Progress, Report
+from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of, thumbnail_of
+from anyseek.search.runs import Course, IndexOptions, Progress, Report
 from anyseek.search.sources import UNKNOWN
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ __all__ = ["Ingest"]
 UNNAMED = "its name is not Unicode, so that it cannot be kept; rename it"
 NAMED = 3
 """Parts of a file whose errors are named in its row; the others are counted."""
+FIRST = 8
+"""Things in the first batch, whose time says how large the next may be."""
+TELLS = 1.0
+"""Seconds after which it is told how far it is, while files are looked into that need no encoding."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class _Reading:
         kept: things that are stored.
         new: ids of those that this run has stored.
         copies: other files of this run with the same content.
+        changed: it is another file by now.
     """
 
     entry: Entry
@@ -53,6 +58,7 @@ class _Reading:
     kept: int = 0
     new: list[str] = field(default_factory=list)
     copies: list[Entry] = field(default_factory=list)
+    changed: bool = False
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class _Batch:
 
     things: list[tuple[Thing, _Reading]] = field(default_factory=list)
     closes: list[_Reading] = field(default_factory=list)
+    begun: float = field(default_factory=time.perf_counter)
 
 
 class Ingest:
@@ -71,7 +78,8 @@ class Ingest:
         embedder: the model whose fingerprint the library has.
         cutting: how long files are cut, as the fingerprint says.
         options: how to run.
-        tell: told of the progress after each batch.
+        tell: told of the progress after each batch, and about once a second while nothing needs encoding. The run ends
+            with what it raises; what was done until then is stored.
     """
 
     def __init__(
@@ -88,10 +96,9 @@ class Ingest:
         self._report = Report()
         self._finished: dict[str, str | None] = {}
         self._open: dict[str, _Reading] = {}
-        self._rates: deque[tuple[int, float]] = deque(maxlen=8)
-        self._size = 8
-        self._done = 0
-        self._expected = (0, 0)
+        self._course = Course(())
+        self._size = min(FIRST, options.largest_batch)
+        self._told = 0.0
 
     def run(self, folders: Iterable[Path]) -> Report:
         """Index folders.
@@ -107,11 +114,16 @@ class Ingest:
             self._report.unchanged += len(seen.same)
             self._report.unread += seen.unread
             self._report.failed += [(name, UNNAMED) for name in seen.unnamed]
-        if any(seen.changed or seen.gone or (seen.same and self._options.tags) for seen in looks):
+        if any(seen.changed or seen.gone or (seen.same and self._retags) for seen in looks):
             with self._store.write() as writer, ThreadPoolExecutor(self._options.workers) as pool:
                 self._write(looks, writer, pool)
         self._report.seconds = time.perf_counter() - started
         return self._report
+
+    @property
+    def _retags(self) -> bool:
+        """Whether files that the library has are given tags."""
+        return bool(self._options.tags) and self._options.tag_known
 
     def _look(self, folders: Iterable[Path]) -> list[Look]:
         """What has changed in each folder."""
@@ -135,12 +147,12 @@ class Ingest:
         if entries:
             self._finished = {str(file.hash): file.reason for file in self._store.files() if file.state == "done"}
             estimate(entries, self._media, self._cutting)
-            self._expected = (len(entries), sum(entry.things for entry in entries))
+            self._course, self._told = Course(entries), time.perf_counter()
             self._read_all(entries, writer, pool)
         for seen in looks:
             writer.remove_files(seen.gone)
             self._report.removed += len(seen.gone)
-            if self._options.tags and seen.same:
+            if self._retags and seen.same:
                 writer.tag(seen.same, add=self._options.tags)
         writer.flush()
         if self._report.changed:
@@ -151,21 +163,31 @@ class Ingest:
         stored = writer.unfinished()
         batch = _Batch()
         for entry in entries:
+            self._course.begin(entry)
             reading = self._begin(entry, writer)
             if reading is None:
+                self._say_now_and_then(entry, writer)
                 continue
             for thing in self._new_things(reading, stored.get(reading.content, frozenset())):
                 batch.things.append((thing, reading))
-                if len(batch.things) >= self._size:
+                if self._is_full(batch):
                     self._encode(batch, writer, pool)
                     batch = _Batch()
-            batch.closes.append(reading)
+                    if reading.changed:
+                        break
+            else:
+                batch.closes.append(reading)
         self._encode(batch, writer, pool)
+
+    def _is_full(self, batch: _Batch) -> bool:
+        """Whether it is time to encode: slow drives fill no large batch, and what is done is to be stored and told."""
+        return len(batch.things) >= self._size or time.perf_counter() - batch.begun >= self._options.batch_seconds
 
     def _begin(self, entry: Entry, writer: Writer) -> _Reading | None:
         """A file that must be read; None when its row is all that is needed."""
         state = state_of(entry.path)
         if state is None:  # gone since it was seen: the next run finds it so
+            self._course.close(entry)
             return None
         entry.size, entry.mtime = state
         try:
@@ -174,10 +196,11 @@ class Ingest:
             if reason:
                 self._close(entry, None, LEFT_OUT + reason, writer)
                 return None
-            content = content_hash(entry.path)
+            content = content_of(entry.path, content_hash(entry.path), self._media)
         except SourceError as error:
             if entry.known:  # what is known of it stays, and the next run tries again
                 self._report.failed.append((str(entry.path), str(error)))
+                self._course.close(entry)
             else:
                 self._close(entry, None, str(error), writer)
             return None
@@ -199,6 +222,7 @@ class Ingest:
         if reading.content in self._finished:
             stored = frozenset(thing.part for thing in self._store.things_of(reading.content))
         reading.kept = len(stored)
+        self._course.advance(reading.entry, len(stored))
         try:
             for piece in pieces_of(reading.entry.path, reading.content, self._media, self._cutting):
                 if isinstance(piece, Unread):
@@ -209,20 +233,41 @@ class Ingest:
             reading.errors.append(str(error))
 
     def _encode(self, batch: _Batch, writer: Writer, pool: ThreadPoolExecutor) -> None:
-        """Encode and store a batch, then close the files that are complete."""
+        """Encode and store a batch, then close the files that are complete.
+
+        Its files are looked at once more in between: what is stored of other bytes than those that were hashed would
+        pass for them after a kill.
+        """
         started = time.perf_counter()
+        encoded, thumbnails = None, list[Future[bytes | None]]()
         if batch.things:
             thumbnails = [pool.submit(self._thumbnail, thing, reading) for thing, reading in batch.things]
             items = [item_of(thing, reading.entry.path) for thing, reading in batch.things]
             width = self._store.fingerprint.width
             encoded = self._embedder.encode_document(items, on_error="collect", truncate_dim=width)
-            self._store_things(batch, encoded, thumbnails, writer)
+            wait(thumbnails)
+        self._drop_changed(batch, writer)
+        self._store_things(batch, encoded, thumbnails, writer)
         for reading in batch.closes:
-            self._finish(reading, writer)
+            if not reading.changed:
+                self._finish(reading, writer)
         writer.flush()
         self._pace(len(batch.things), time.perf_counter() - started)
         last = batch.things[-1][1].entry if batch.things else batch.closes[-1].entry if batch.closes else None
         self._say(str(last.path) if last else "")
+
+    def _drop_changed(self, batch: _Batch, writer: Writer) -> None:
+        """Let go of the files of a batch that are others by now, with all that this run has stored of them."""
+        files = {reading.content: reading for reading in (*(one for _, one in batch.things), *batch.closes)}
+        for reading in files.values():
+            if state_of(reading.entry.path) == (reading.entry.size, reading.entry.mtime):
+                continue
+            reading.changed = True
+            del self._open[reading.content]
+            writer.remove_things(reading.new)
+            for entry in (reading.entry, *reading.copies):
+                self._report.waiting.append(str(entry.path))
+                self._course.close(entry)
 
     def _store_things(
         self, batch: _Batch, encoded: Any, thumbnails: "list[Future[bytes | None]]", writer: Writer
@@ -230,6 +275,9 @@ class Ingest:
         """Put the things whose vectors are good; note what is wrong with the others."""
         good, rows = [], []
         for row, ((thing, reading), thumbnail) in enumerate(zip(batch.things, thumbnails, strict=True)):
+            if reading.changed:
+                continue
+            self._course.advance(reading.entry, 1)
             vector: NDArray[np.float32] = encoded.vectors[row]
             error = encoded.errors.get(row)
             if error is None and np.isfinite(vector).all() and vector.any():
@@ -238,7 +286,6 @@ class Ingest:
                 reading.kept += 1
                 reading.new.append(thing.id)
             else:
-                thumbnail.cancel()
                 reading.errors.append(_reason(error, thing))
         if good:
             writer.put(good, encoded.vectors[rows])
@@ -256,10 +303,6 @@ class Ingest:
     def _finish(self, reading: _Reading, writer: Writer) -> None:
         """The row of a file that has all its things, and those of its copies."""
         del self._open[reading.content]
-        if state_of(reading.entry.path) != (reading.entry.size, reading.entry.mtime):
-            writer.remove_things(reading.new)  # they may be of other bytes than those that were hashed
-            self._report.waiting += [str(entry.path) for entry in (reading.entry, *reading.copies)]
-            return
         reason = _joined(reading.errors)
         content = reading.content if reading.kept or not reading.errors else None
         if content:
@@ -276,32 +319,36 @@ class Ingest:
             self._report.left_out.append((str(entry.path), reason.removeprefix(LEFT_OUT)))
         elif reason:
             self._report.failed.append((str(entry.path), reason))
-        self._done += 1
+        self._course.close(entry)
         self._report.rows += 1
-        writer.put_files([entry.row(content, reason, self._options.tags or None)])
+        writer.put_files([entry.row(content, reason, self._tags(entry))])
+
+    def _tags(self, entry: Entry) -> tuple[str, ...] | None:
+        """The tags of a row; None leaves those that it has."""
+        if not self._options.tags or (entry.tags is not None and not self._options.tag_known):
+            return None
+        return tuple(sorted({*(entry.tags or ()), *self._options.tags}))
 
     def _pace(self, count: int, seconds: float) -> None:
         """Choose the size of the next batch, so that it takes as long as wanted; at most twice this one."""
+        self._course.pace(count, seconds)
         if count:
-            self._rates.append((count, seconds))
-            wanted = int(self._size * self._options.batch_seconds / max(seconds, 1e-3))
-            self._size = max(1, min(wanted, 2 * self._size, self._options.largest_batch))
+            wanted = count * self._options.batch_seconds / max(seconds, 1e-3)
+            self._size = int(max(1, min(wanted, 2 * self._size, self._options.largest_batch)))
 
     def _say(self, path: str) -> None:
         """Tell how far it is."""
-        files, things = self._expected
-        counted, seconds = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
-        rate = counted / seconds if seconds else 0.0
-        self._tell(
-            Progress(
-                files=self._done,
-                of_files=files,
-                things=self._report.things,
-                of_things=max(things, self._report.things),
-                rate=rate,
-                path=path,
-            )
-        )
+        self._told = time.perf_counter()
+        self._tell(self._course.progress(path, self._report.things))
+
+    def _say_now_and_then(self, entry: Entry, writer: Writer) -> None:
+        """Tell how far it is when that was a while ago; the rows of files are kept if the run is to end here."""
+        if time.perf_counter() - self._told < TELLS:
+            return
+        with ExitStack() as ended:
+            ended.callback(writer.flush)
+            self._say(str(entry.path))
+            ended.pop_all()
 
 
 def _reason(error: InputError | None, thing: Thing) -> str:

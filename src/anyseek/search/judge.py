@@ -80,8 +80,8 @@ class Judge:
     Attributes:
         numbers: weight of each feature.
         cut: probability from which a candidate is shown.
-        embedder: sample of the weights of the embedder that it was fitted with.
-        reranker: likewise of the reranker; None without one.
+        embedder: what the cosines hang on that it was fitted with, `Fingerprint.cosines`.
+        reranker: sample of the reranker's weights; None without one.
     """
 
     numbers: tuple[float, ...]
@@ -108,12 +108,12 @@ class Judge:
 
     @classmethod
     def beside(cls, folder: Path | None, embedder: str, reranker: str | None = None) -> "Judge | None":
-        """The judge that a model's folder carries, if it was fitted for these weights.
+        """The judge that a model's folder carries, if it was fitted for these cosines and these weights.
 
         Args:
             folder: of the reranker, or of the embedder when there is none.
-            embedder: sample of the embedder's weights.
-            reranker: of the reranker's.
+            embedder: what the cosines of the library hang on.
+            reranker: sample of the reranker's weights.
 
         Raises:
             CheckpointError: it cannot be read.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from anyseek.index import Filter, Recalled, Store
+from anyseek.index import Filter, Recalled, Store, hash_of
 from anyseek.search.answers import Asked, AskOptions, Candidate
 
 __all__ = ["blended", "closeness", "recall"]
@@ -13,7 +13,9 @@ __all__ = ["blended", "closeness", "recall"]
 SMOOTH = 60
 """Of reciprocal ranks: how little the very first differ (Cormack, Clarke, Buettcher 2009)."""
 WIDER = 4
-"""Times as many things are recalled when there are examples of what is not sought, which push others forward."""
+"""Times as many things are recalled when there are examples of what is not sought, which push others forward; and again
+while what was recalled is of too few files, up to WIDEST times as many."""
+WIDEST = 16
 
 
 def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions) -> list[Candidate]:
@@ -25,9 +27,7 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
         where: which things count.
         options: how many, and how much words count.
     """
-    many = options.candidates * (WIDER if len(asked.unlike) else 1)
-    seen = store.recall(asked.vector, many, where) if options.words < 1 else []
-    read = store.lexical(asked.text, many, where) if options.words > 0 and asked.text.strip() else []
+    seen, read = _recalled(store, asked, where, options)
     ids = list(dict.fromkeys(one.id for one in [*seen, *read]))
     if not ids:
         return []
@@ -54,6 +54,23 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
     return sorted(candidates, key=lambda one: (-one.first, one.thing.id))
 
 
+def _recalled(
+    store: Store, asked: Asked, where: Filter | None, options: AskOptions
+) -> tuple[list[Recalled], list[Recalled]]:
+    """What the vectors and the words recall: so much that there are answers enough, if parts of a file are one."""
+    least = max(options.candidates, options.top) * (WIDER if len(asked.unlike) else 1)
+    many = least
+    by_words = options.words > 0 and bool(asked.text.strip())
+    while True:
+        seen = store.recall(asked.vector, many, where) if options.words < 1 or not by_words else []
+        read = store.lexical(asked.text, many, where) if by_words else []
+        files = {hash_of(one.id) for one in [*seen, *read]}
+        is_all = max(len(seen), len(read)) < many
+        if not options.group or len(files) >= options.top or is_all or many >= WIDEST * least:
+            return seen, read
+        many *= WIDER
+
+
 def blended(seen: Sequence[Recalled], read: Sequence[Recalled], options: AskOptions) -> dict[str, float]:
     """One score, 0 to 1, of what two legs recalled; a leg that found nothing, or was not asked, does not count.
 
@@ -75,7 +92,7 @@ def blended(seen: Sequence[Recalled], read: Sequence[Recalled], options: AskOpti
             marks = (SMOOTH + 1) / (SMOOTH + 1 + np.arange(len(leg)))
         else:
             least = found[-1] if leg is seen else 0.0
-            marks = (found - least) / max(found[0] - least, 1e-9)
+            marks = (found - least) / (found[0] - least) if found[0] > least else np.ones(len(leg))
         for one, mark in zip(leg, marks.tolist(), strict=True):
             total[one.id] = total.get(one.id, 0.0) + share * mark
     return {one.id: total.get(one.id, 0.0) for one in [*seen, *read]}

@@ -1,6 +1,5 @@
 """A library: folders that are indexed once, kept up to date, and asked."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,15 +11,15 @@ from numpy.typing import NDArray
 
 from anyseek.engine import Embedder, Reranker
 from anyseek.errors import CapacityError, InputError, SourceError
-from anyseek.index import Filter, Info, Store, StoredFile, Thing, weights_sample
+from anyseek.index import Filter, Info, Store, StoredFile, Thing
 from anyseek.items import Item
 from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Tell
 from anyseek.search.asking import Readers, answer
 from anyseek.search.fusion import Fusion
 from anyseek.search.ingest import Ingest
 from anyseek.search.judge import Judge
-from anyseek.search.looking import root_of
-from anyseek.search.prints import LibrarySettings, fingerprint_of, load_options, settings_of
+from anyseek.search.looking import real, root_of
+from anyseek.search.prints import LibrarySettings, fingerprint_of, load_options, settings_of, weights_of
 from anyseek.search.runs import IndexOptions, Progress, Report
 from anyseek.vectors import normalize
 
@@ -113,7 +112,8 @@ class Library:
         Args:
             folders: None takes all that were indexed before.
             options: how to run.
-            tell: told of the progress after each batch.
+            tell: told of the progress after each batch, and about once a second while nothing needs encoding; the run
+                ends with what it raises, and the next goes on.
 
         Raises:
             SourceError: a folder is not there; nothing has been done then. Of those that were indexed before, when none
@@ -140,8 +140,8 @@ class Library:
         Args:
             folders: None takes all that were indexed before.
             every: seconds of rest between two rounds, at least.
-            options: how to run.
-            tell: told of the progress after each batch.
+            options: how to run; `retry`, and `tags` of files that the library has, are of the first round.
+            tell: as for `index`.
 
         Yields:
             The report of each round in which something changed, or a folder went away, and the first one in any case;
@@ -162,7 +162,7 @@ class Library:
                 missing = report.unread
                 if first or report.changed or (missing and missing != told):
                     yield report
-                settled, first = replace(settled, retry=False), False
+                settled, first = replace(settled, retry=False, tag_known=False), False
             told = missing
             looked = 0.0 if report and report.changed else time.perf_counter() - started
             time.sleep(max(every, RESTS * looked))
@@ -213,11 +213,9 @@ class Library:
             InputError: the library has no such thing, or an example cannot be used.
         """
         vector = self.store.vectors([id])[0]
-        asked = Asked(item=Item(), vector=vector, unlike=self._examples(unlike))
-        more = replace(options, top=options.top + 1, candidates=options.candidates + 1)
-        found = answer(self.store, asked, where, more, self._readers.without_reading())
-        hits = [hit for hit in found.hits if id not in (hit.id, *(copy.id for copy in hit.copies))]
-        return Answers(hits=tuple(hits[: options.top]))
+        asked = Asked(item=Item(), vector=vector, unlike=self._examples(unlike), known=id)
+        more = replace(options, candidates=options.candidates + 1)
+        return answer(self.store, asked, where, more, self._readers.without_reading())
 
     def thumbnail(self, id: str) -> bytes | None:
         """A small picture of a thing as the bytes of a WebP file; None for a text, or where none was kept."""
@@ -279,7 +277,7 @@ def forget(store: Store, folder: str | Path) -> int:
     Raises:
         InputError: it was not indexed.
     """
-    root = os.path.realpath(Path(folder).expanduser())
+    root = real(folder)
     keys = [file.key for file in store.files(Filter(roots=(root,)))]
     if not keys:
         known = ", ".join(store.roots()) or "none"
@@ -293,7 +291,7 @@ def forget(store: Store, folder: str | Path) -> int:
 def _judge(store: Store, embedder: Embedder, reranker: Reranker | None) -> Judge | None:
     """The judge that lies beside the models, if it was fitted for them."""
     if reranker is None:
-        return Judge.beside(embedder.source, store.fingerprint.weights)
+        return Judge.beside(embedder.source, store.fingerprint.cosines)
     if reranker.source is None:
         return None
-    return Judge.beside(reranker.source, store.fingerprint.weights, weights_sample(reranker.source))
+    return Judge.beside(reranker.source, store.fingerprint.cosines, weights_of(reranker, reranker.source))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from anyseek.errors import InputError, SourceError
 from anyseek.index import FileKey, Filter, Store, StoredFile, is_unicode
@@ -16,7 +17,7 @@ from anyseek.media import MediaOptions, count_pages, film_seconds, open_source
 from anyseek.search.pieces import Cutting, form_of
 from anyseek.search.sources import visible
 
-__all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "root_of", "shown", "state_of"]
+__all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "real", "root_of", "shown", "state_of"]
 
 LEFT_OUT = "left out: "
 """Begins the reason of a file that is of no known kind, to tell it from one that should have been readable."""
@@ -39,7 +40,10 @@ class Entry:
         size: bytes.
         mtime: time of the last change, nanoseconds since 1970.
         known: whether the library has things of it, as it was before.
-        things: how many it is likely to hold; only for the time left.
+        things: how many it is likely to hold; only for the progress.
+        tags: those of its row; None for a file that the library has not.
+        alike: the library is likely to have its content, so that it needs no encoding; only for the time left.
+        done: how many of its things are done.
     """
 
     path: Path
@@ -48,6 +52,9 @@ class Entry:
     mtime: int
     known: bool = False
     things: int = 1
+    tags: tuple[str, ...] | None = None
+    alike: bool = False
+    done: int = 0
 
     def row(self, content: str | None, reason: str | None = None, tags: tuple[str, ...] | None = None) -> StoredFile:
         """What the library keeps of it; failed without a content."""
@@ -61,6 +68,18 @@ class Entry:
             reason=reason,
             tags=tags,
         )
+
+
+class _Row(NamedTuple):
+    """What a look needs of what the library knows: size and time, whether it is done, whether with a reason, tags."""
+
+    state: tuple[int, int]
+    done: bool
+    reason: bool
+    tags: tuple[str, ...] | None
+
+
+NEW = _Row((-1, 0), done=False, reason=False, tags=None)
 
 
 @dataclass(slots=True)
@@ -101,7 +120,9 @@ def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float
     now = time.time_ns()
     fresh = range(now - int(settle_seconds * 1e9) + 1, now + int(AHEAD * 1e9)) if settle_seconds else range(0)
     rows = store.files(Filter(roots=(str(root),)))
-    left = {row.path: ((row.size, row.mtime), row.state == "done", bool(row.reason)) for row in rows}
+    left = {
+        row.path: _Row((row.size, row.mtime), row.state == "done", bool(row.reason), row.tags or ()) for row in rows
+    }
     had, start = len(left), len(str(root).rstrip(os.sep)) + 1
     for name, state in _present(root, unread):
         seen.found += 1
@@ -109,19 +130,29 @@ def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float
             seen.unnamed.append(shown(name))
             continue
         key = (str(root), name[start:].replace(os.sep, "/"))
-        before, done, reason = left.pop(key[1], (None, False, False))
-        if state[1] in fresh or (before == state and not (retry and reason)):
+        before = left.pop(key[1], NEW)
+        if state[1] in fresh or (before.state == state and not (retry and before.reason)):
             seen.same.append(key)
         else:
-            seen.changed.append(Entry(Path(name), key, *state, known=done))
+            alike = before.done and before.state != state and before.state[0] == state[0]
+            seen.changed.append(Entry(Path(name), key, *state, known=before.done, tags=before.tags, alike=alike))
     if had and not seen.found and not unread:
         raise SourceError(
             f"{root} is empty, but the library knows {had:,} files of it; is its drive there? To let them go: "
             f"anyseek index --forget {root}"
         )
+    moved = {row.state for row in left.values() if row.done}
+    for entry in seen.changed:
+        entry.alike |= entry.tags is None and (entry.size, entry.mtime) in moved
     seen.unread = [shown(name) for name in unread]
-    seen.gone = [(str(root), path) for path in left if not any((root / path).is_relative_to(one) for one in unread)]
+    hidden = set(unread)
+    seen.gone = [(str(root), path) for path in left if not (hidden and _is_in(root / path, hidden))]
     return seen
+
+
+def _is_in(path: Path, names: set[str]) -> bool:
+    """Whether a file is one of some files and folders, or in one of them."""
+    return not names.isdisjoint(map(str, (path, *path.parents)))
 
 
 def _present(root: Path, unread: list[str]) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -188,8 +219,10 @@ def _likely(entry: Entry, media: MediaOptions, cutting: Cutting) -> int:
     if form == "pdf":
         return count_pages(blob, media)
     if form == "video":
-        return max(1, math.ceil(film_seconds(blob, media) / (cutting.segment_seconds - cutting.segment_overlap)))
-    if form == "text":
+        seconds = film_seconds(blob, media)
+        step = cutting.segment_seconds - cutting.segment_overlap
+        return max(1, math.ceil(seconds / step)) if seconds <= media.max_seconds else 1  # what is longer is refused
+    if form == "text" and entry.size <= media.max_text_bytes:
         return max(1, math.ceil(entry.size / (cutting.passage_bytes - cutting.passage_overlap)))
     return 1
 
@@ -210,6 +243,11 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def real(folder: str | Path) -> str:
+    """Where a folder lies, whether it is there or not: links followed, `~` as the user's own."""
+    return os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 (the method raises for unknown users)
+
+
 def root_of(folder: Path, known: Iterable[str] = ()) -> Path:
     """A folder as the library calls it: with its links followed, from the root of the file system.
 
@@ -220,7 +258,7 @@ def root_of(folder: Path, known: Iterable[str] = ()) -> Path:
     Raises:
         SourceError: there is no such folder, or its name is not Unicode.
     """
-    root = Path(os.path.realpath(folder.expanduser()))
+    root = Path(real(folder))
     if not root.is_dir():
         raise SourceError(f"{shown(str(folder))} is not a folder")
     if not is_unicode(str(root)):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from html import unescape
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 
 __all__ = ["MOST_MARKDOWN", "is_html", "text_of_html", "text_of_markdown"]
 
@@ -35,6 +36,9 @@ TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*)))?""")
 CLOSE = re.compile(r"[\s/]*>")
 ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in RAW}
+DELIMITER = re.compile(r"[|:-][|: \t-]*")
+"""The line below the head of a table in Markdown."""
+CELL = re.compile(r"(?<!\\)\|")
 LONG_NUMBER = re.compile(r"&#[0-9]{20,};?")
 """A character by a number that Python may refuse to read, and that stands for none."""
 
@@ -66,12 +70,46 @@ def text_of_html(html: str) -> str:
 def text_of_markdown(markdown: str) -> str:
     """The text of Markdown (CommonMark and tables), as `text_of_html` gives it; HTML in it is treated as such.
 
+    Rows of tables have as many cells as are written, whatever their head has.
+
     Of more than `MOST_MARKDOWN` characters the text comes back as it is.
     """
     if len(markdown) > MOST_MARKDOWN:
         return markdown
-    rendered: str = MarkdownIt("commonmark").enable("table").render(markdown)
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    rendered: str = parser.render(markdown)
     return text_of_html(rendered)
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A rule of `markdown_it` instead of its own, which fills rows up: to the square of what is written."""
+    if start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
+        return False
+    head, border = (_written(state, line) for line in (start, start + 1))
+    if "|" not in head or not {"|", "-"} <= set(border) or not DELIMITER.fullmatch(border):
+        return False
+    if silent:
+        return True
+    state.push("table_open", "table", 1)
+    line, ends = start, state.md.block.ruler.getRules("blockquote")
+    while line < end and (row := _written(state, line)) and state.sCount[line] >= state.blkIndent:
+        if line > start + 1 and any(rule(state, line, end, True) for rule in ends):
+            break
+        if line != start + 1:
+            state.push("tr_open", "tr", 1)
+            inline = state.push("inline", "", 0)
+            inline.content, inline.children = " | ".join(cell.strip() for cell in CELL.split(row)), []
+            state.push("tr_close", "tr", -1)
+        line += 1
+    state.push("table_close", "table", -1)
+    state.line = line
+    return True
+
+
+def _written(state: StateBlock, line: int) -> str:
+    """A line without what it is nested in; of code, which begins further in, nothing."""
+    return "" if state.is_code_block(line) else state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
 def _marks(html: str) -> Iterator[Mark]:

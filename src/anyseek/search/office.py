@@ -3,9 +3,10 @@
 import importlib.util
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from anyseek.errors import DecodeError, LimitError
@@ -32,6 +33,17 @@ OPENS = (b"", b"<", b"L")
 """How XML begins behind marks of its encoding and white space; L is < in EBCDIC."""
 MOST_CELLS = 10_000_000
 """Cells of a document's sheets, with the empty ones before the last of each row, and rows without any."""
+BLOCKS = frozenset({"p", "tbl"})
+WORDS = {"t": "", "tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+"""What a paragraph's text is made of, and what it stands for; nothing for its own text."""
+CONTENT = BLOCKS | WORDS.keys()
+UNSEEN = frozenset({"pPr", "rPr", "del", "moveFrom", "rt"})
+"""Elements that have no text, or text that is not shown in its place: settings, what was deleted, readings of signs."""
+SHAPES = frozenset({"sp", "graphicFrame"})
+FIGURES = frozenset({"diagramData", "chart"})
+NAMES = frozenset({"strCache", "multiLvlStrCache"})
+BESIDE = ("footnotes", "endnotes", "diagramData", "chart", "header", "footer")
+MARGINS = frozenset({"sldNum", "dt", "hdr", "ftr", "sldImg"})
 DAMAGE = (
     zipfile.BadZipFile,
     OSError,
@@ -124,51 +136,97 @@ class _Room:
 
 
 def _document(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
-    """Paragraphs and tables of a Word document, in their order, as one text."""
+    """A Word document as one text: its body in order, then what stands beside it, of equal headers one."""
     import docx
-    from docx.table import Table
+    from docx.oxml.parser import parse_xml
 
-    blocks = docx.Document(file).iter_inner_content()
-    texts = (_cells_of(block) if isinstance(block, Table) else block.text for block in blocks)
+    document, seen = docx.Document(file), set[str]()
+    parts = (part for kind in BESIDE for part in _related(document.part, {kind}, seen))
+    beside = dict.fromkeys(_figure(parse_xml(part.blob)) for part in parts)
+    texts = chain(_texts(_nearest(document.element.body, BLOCKS)), filter(None, beside))
     yield None, "\n\n".join(map(room.text, texts))
-
-
-def _cells_of(table: Any) -> str:
-    """A row a line. Cells are taken as they are written: `row.cells` repeats a wide one as often as the file says."""
-    from docx.table import _Cell
-
-    return "\n".join(" | ".join(_Cell(cell, table).text for cell in row._tr.tc_lst) for row in table.rows)
 
 
 def _slides(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
     """Each slide with its notes; one that is named twice is read once."""
     import pptx
+    from pptx.oxml import parse_xml
 
     seen: set[str] = set()
     for number, slide in enumerate(pptx.Presentation(file).slides, 1):
         if slide.part.partname in seen:
             continue
         seen.add(slide.part.partname)
-        pieces = list(_shapes(slide.shapes))
-        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-            pieces.append(slide.notes_slide.notes_text_frame.text)
+        pieces = [_inside(shape) for shape in _nearest(slide.element, SHAPES)]
+        pieces += [_figure(parse_xml(part.blob)) for part in _related(slide.part, FIGURES, seen)]
+        if slide.has_notes_slide:
+            notes = _nearest(slide.notes_slide.element, SHAPES)
+            pieces += [_inside(shape) for shape in notes if _role(shape) not in MARGINS]
         yield number, room.text("\n\n".join(piece for piece in pieces if piece.strip()))
 
 
-def _shapes(shapes: Iterable[Any]) -> Iterator[str]:
-    """The text of shapes, and of those grouped in them."""
-    for shape in shapes:
-        if shape.has_text_frame:
-            yield shape.text_frame.text
-        elif shape.has_table:
-            yield _table(shape.table.rows)
-        elif hasattr(shape, "shapes"):
-            yield from _shapes(shape.shapes)
+def _role(shape: Any) -> str | None:
+    """What a shape is a place for, such as `sldNum`."""
+    return next((place.get("type") for place in _nearest(shape, {"ph"})), None)
 
 
-def _table(rows: Iterable[Any]) -> str:
-    """A row a line."""
-    return "\n".join(" | ".join(cell.text for cell in row.cells) for row in rows)
+def _related(part: Any, kinds: Collection[str], seen: set[str]) -> Iterator[Any]:
+    """The parts of some kinds that a part refers to and that have not been seen."""
+    for relation in part.rels.values():
+        if not relation.is_external and relation.reltype.rpartition("/")[2] in kinds:
+            related = relation.target_part
+            if related.partname not in seen:
+                seen.add(related.partname)
+                yield related
+
+
+def _figure(root: Any) -> str:
+    """The text of a part: its paragraphs and tables, and of a chart the names of its series and values."""
+    names = (name.text or "" for cache in _nearest(root, NAMES) for name in _nearest(cache, {"v"}))
+    return "\n".join(filter(None, (_inside(root), *dict.fromkeys(names))))
+
+
+def _inside(element: Any) -> str:
+    """The paragraphs and tables below an element, one below the other."""
+    return "\n".join(_texts(_nearest(element, BLOCKS)))
+
+
+def _texts(blocks: Iterable[Any]) -> Iterator[str]:
+    """Paragraphs, and tables with a row a line, without blank ones; what floats in a paragraph comes behind it."""
+    waiting = list(blocks)[::-1]
+    while waiting:
+        block = waiting.pop()
+        if _name(block) == "tbl":
+            rows = ([_inside(cell) for cell in _nearest(row, {"tc"})] for row in _nearest(block, {"tr"}))
+            text = "\n".join(" | ".join(cells) for cells in rows if any(cells))
+        else:
+            inside = list(_nearest(block, CONTENT))
+            text = "".join(WORDS[_name(one)] or one.text or "" for one in inside if _name(one) in WORDS)
+            waiting += [one for one in inside if _name(one) in BLOCKS][::-1]
+        if text.strip():
+            yield text
+
+
+def _nearest(element: Any, names: Collection[str]) -> Iterator[Any]:
+    """The outermost elements of some names below one, in order, of what is shown."""
+    waiting = _shown(element)
+    while waiting:
+        one = waiting.pop()
+        if _name(one) in names:
+            yield one
+        else:
+            waiting += _shown(one)
+
+
+def _shown(element: Any) -> list[Any]:
+    """The elements in one that are shown, last first; of two ways to say the same, the first."""
+    inside = [one for one in element if isinstance(one.tag, str) and _name(one) not in UNSEEN]
+    return inside[:1] if _name(element) == "AlternateContent" else inside[::-1]
+
+
+def _name(element: Any) -> str:
+    """Of an element, without its namespace: Word, slides and drawings have the same names for the same things."""
+    return str(element.tag).rpartition("}")[2]
 
 
 def _sheets(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
@@ -180,9 +238,35 @@ def _sheets(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
         warnings.simplefilter("ignore")  # about styles and extensions that carry no text
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         for sheet in book.worksheets:
-            if sheet._worksheet_path not in seen:
-                seen.add(sheet._worksheet_path)
-                yield None, "\n".join([sheet.title, *_rows(sheet, room)])
+            path = sheet._worksheet_path
+            if path not in seen:
+                seen.add(path)
+                drawn = map(room.text, _drawn(book._archive, path, seen))
+                yield None, "\n".join([sheet.title, *_rows(sheet, room), *drawn])
+        for path, _ in _parts(book._archive, "xl/workbook.xml", {"chartsheet"}, seen):
+            yield None, "\n".join(map(room.text, _drawn(book._archive, path, seen)))
+
+
+def _drawn(archive: zipfile.ZipFile, path: str, seen: set[str]) -> Iterator[str]:
+    """The text of boxes, charts and diagrams on a sheet."""
+    for drawing, root in _parts(archive, path, {"drawing"}, seen):
+        texts = [_inside(shape) for shape in _nearest(root, SHAPES)]
+        texts += [_figure(figure) for _, figure in _parts(archive, drawing, FIGURES, seen)]
+        yield from filter(None, texts)
+
+
+def _parts(archive: zipfile.ZipFile, path: str, kinds: Collection[str], seen: set[str]) -> Iterator[tuple[str, Any]]:
+    """As `_related`, of a workbook: paths and what is there."""
+    from openpyxl.packaging.relationship import get_dependents, get_rels_path
+    from openpyxl.xml.functions import fromstring
+
+    relations = get_rels_path(path)
+    there = archive.NameToInfo
+    for relation in get_dependents(archive, relations) if relations in there else ():
+        target = relation.Target
+        if relation.Type.rpartition("/")[2] in kinds and target in there and target not in seen:
+            seen.add(target)
+            yield target, fromstring(archive.read(target))
 
 
 def _rows(sheet: Any, room: _Room) -> Iterator[str]:

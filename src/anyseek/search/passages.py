@@ -80,9 +80,16 @@ def passages(text: str, size: int, overlap: int) -> Iterator[Passage]:
 
 def _border(held: list[_Atom], shared: int, opens: bool, size: int) -> int:
     """How many atoms make a passage: up to the last border of paragraphs in its second half, else all."""
-    borders = [place for place in range(shared + 1, len(held)) if held[place].opens] + [len(held)] * opens
-    good = [place for place in borders if _size(held[:place]) >= size / 2]
-    return good[-1] if good else len(held)
+    if opens:
+        return len(held)
+    total = _size(held)
+    for place in range(len(held) - 1, shared, -1):
+        total -= held[place].size
+        if total < size / 2:
+            break
+        if held[place].opens:
+            return place
+    return len(held)
 
 
 def _tail(atoms: list[_Atom], most: int) -> list[_Atom]:

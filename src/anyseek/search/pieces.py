@@ -1,5 +1,6 @@
 """A file becomes things: a picture, the pages of a PDF, passages of a text, segments of a film."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,13 +21,13 @@ from anyseek.media import (
     picture_thumbnail,
     probe_video,
     read_text,
-    sniff,
 )
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
 from anyseek.search.office import office_form, office_text
 from anyseek.search.passages import passages
+from anyseek.search.sources import kind_of
 
-__all__ = ["Cutting", "Unread", "form_of", "item_of", "pieces_of", "thumbnail_of"]
+__all__ = ["Cutting", "Unread", "content_of", "form_of", "item_of", "pieces_of", "thumbnail_of"]
 
 MARKDOWN = frozenset({".md", ".markdown"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
@@ -73,8 +74,35 @@ class Unread:
 
 
 def form_of(blob: Blob) -> str | None:
-    """What a file is, by its content: image, video, pdf, text, docx, pptx, xlsx, or None for anything else."""
-    return sniff(blob.head()) or office_form(blob)
+    """What a file is, by its content: image, video, pdf, text, docx, pptx, xlsx, or None for anything else.
+
+    Raises:
+        DecodeError: text in an encoding that is not read.
+    """
+    return kind_of(blob) or office_form(blob)
+
+
+def content_of(path: Path, content: str, media: MediaOptions) -> str:
+    """What the content of a file is known by: its hash, and another one where the file's name says how it is read.
+
+    A text that is called `a.md` has other passages than the same called `a.txt`. HTML that begins as such is read as
+    HTML in any case, and keeps its hash.
+
+    Args:
+        path: the file.
+        content: hash of its bytes.
+        media: limits of decoding.
+
+    Returns:
+        32 hexadecimal digits, or `content`.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    named, blob = _named(path), open_source(path, media)
+    if named is None or kind_of(blob) != "text" or is_html(read_text(blob, media)):
+        return content
+    return hashlib.blake2b(f"{content} {named}".encode(), digest_size=16).hexdigest()
 
 
 def pieces_of(path: Path, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing | Unread]:
@@ -181,10 +209,15 @@ def _sections(blob: Blob, form: str, media: MediaOptions) -> Iterator[tuple[int 
     if form != "text":
         yield from office_text(blob, form, media)  # type: ignore[arg-type]
         return
-    text = read_text(blob, media)
-    suffix = (blob.path or Path(blob.name)).suffix.lower()
-    if suffix in HTML or is_html(text):
+    text, named = read_text(blob, media), _named(blob.path or Path(blob.name))
+    if named == "html" or is_html(text):
         text = text_of_html(text)
-    elif suffix in MARKDOWN:
+    elif named == "markdown":
         text = text_of_markdown(text)
     yield None, text
+
+
+def _named(path: Path) -> str | None:
+    """How a text is read by its name; None for as it is, or as it begins."""
+    suffix = path.suffix.lower()
+    return "html" if suffix in HTML else "markdown" if suffix in MARKDOWN else None

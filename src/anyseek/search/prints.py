@@ -18,9 +18,9 @@ from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION
 from anyseek.search.pieces import Cutting
 
 if TYPE_CHECKING:
-    from anyseek.engine import Embedder
+    from anyseek.engine import Embedder, Reranker
 
-__all__ = ["LibrarySettings", "cutting_of", "fingerprint_of", "load_options", "settings_of"]
+__all__ = ["LibrarySettings", "cutting_of", "fingerprint_of", "load_options", "settings_of", "weights_of"]
 
 MOST_NUMBERS = 1024
 """Width of a new library's vectors, where the model has more."""
@@ -63,7 +63,7 @@ def fingerprint_of(embedder: "Embedder", settings: LibrarySettings) -> Fingerpri
     policy: dict[str, Any] = shown | {name: getattr(options.media, name) for name in MEDIA}
     policy |= {name: getattr(options, name) for name in ("max_tokens", "parse_special", "shrink")}
     return Fingerprint(
-        weights=weights_sample(embedder.source),
+        weights=weights_of(embedder, embedder.source),
         template=hashlib.blake2b(embedding_chat_template().encode(), digest_size=8).hexdigest(),
         instruction=DEFAULT_EMBEDDING_INSTRUCTION,
         width=width,
@@ -71,6 +71,11 @@ def fingerprint_of(embedder: "Embedder", settings: LibrarySettings) -> Fingerpri
         policy=policy | settings.cutting.policy(),
         model=_called(embedder.source),
     )
+
+
+def weights_of(model: "Embedder | Reranker", source: Path) -> str:
+    """Sample of the weights of a model that was loaded from `source`, with what was merged into them."""
+    return weights_sample(source, getattr(model, "adapter", None))  # which a model of somebody else's need not have
 
 
 def _called(source: Path) -> str:

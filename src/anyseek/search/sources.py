@@ -1,20 +1,24 @@
 """A folder becomes items: pictures, each page of a PDF, clips and text files, told by content, in a fixed order."""
 
+import codecs
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from anyseek.errors import InputError, SourceError
-from anyseek.items import File, Image, Item, Page, Video
-from anyseek.media import MediaOptions, count_pages, open_source, probe_video, sniff
+from anyseek.errors import DecodeError, InputError, SourceError
+from anyseek.items import File, Image, Item, Page, Text, Video
+from anyseek.media import Blob, Kind, MediaOptions, count_pages, open_source, probe_video, read_text, sniff
 
-__all__ = ["UNKNOWN", "FileKind", "Found", "Skipped", "visible", "walk"]
+__all__ = ["UNKNOWN", "FileKind", "Found", "Skipped", "kind_of", "visible", "walk"]
 
 FileKind = Literal["image", "page", "text", "video"]
 
 UNKNOWN = "not a picture, PDF, video or text"
+WIDE = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+CONTROLS = frozenset({*range(32), 127} - set(b"\t\n\v\f\r\x1b"))
+"""Bytes that no text has, in whatever encoding of single bytes or East Asian pairs."""
 LEADS_OUT = "a link that leads out of the folder"
 LIBRARY = "about.lance"
 """A folder that has this is a library."""
@@ -121,10 +125,43 @@ def _entries(folder: str, unread: Callable[[str], None]) -> Iterator["os.DirEntr
         waiting += reversed(folders)
 
 
+def kind_of(blob: Blob) -> Kind | None:
+    """The kind of a file by its first bytes, as `sniff` tells it, and also text in UTF-32 with its mark.
+
+    Raises:
+        DecodeError: it is text in another encoding.
+    """
+    head = blob.head()
+    kind = sniff(head)
+    if kind is None and head.startswith(WIDE):
+        return "text" if _is_wide(head) else None
+    if kind is None and _is_foreign(head):
+        raise DecodeError(
+            f"{blob.name} looks like text, but is neither UTF-8 nor UTF-16 or UTF-32 with its mark; convert it first, "
+            "for example with `iconv -f latin1 -t utf-8`"
+        )
+    return kind
+
+
+def _is_wide(head: bytes) -> bool:
+    """Whether bytes are UTF-32 without control characters; the last character may be cut."""
+    try:
+        text = codecs.getincrementaldecoder("utf-32")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return sniff(text.encode()) == "text"
+
+
+def _is_foreign(head: bytes) -> bool:
+    """Whether bytes look like text in any encoding: nothing that no text has, and words, or mostly ASCII."""
+    is_wordy = len(head.split()) > 1 or sum(byte < 128 for byte in head) * 2 > len(head)
+    return is_wordy and CONTROLS.isdisjoint(head)
+
+
 def _things(path: Path, options: MediaOptions) -> Iterator[Found | Skipped]:
     """What one file holds."""
     try:
-        yield from _of_kind(path, sniff(open_source(path, options).head()), options)
+        yield from _of_kind(path, kind_of(open_source(path, options)), options)
     except OSError as error:
         cause = error if isinstance(error, InputError) else SourceError(f"{path}: {error.strerror or error}")
         yield Skipped(path=path, reason=str(cause), error=cause)
@@ -145,6 +182,8 @@ def _of_kind(path: Path, kind: str | None, options: MediaOptions) -> Iterator[Fo
         span = (0.0, clip.frames / clip.rate)
         yield Found(path=path, kind="video", span=span, item=Item((Video(path),)))
     elif kind == "text":
-        yield Found(path=path, kind="text", item=Item((File(path),)))
+        blob = open_source(path, options)
+        part = File(path) if sniff(blob.head()) else Text(read_text(blob, options))  # a File is not told to be UTF-32
+        yield Found(path=path, kind="text", item=Item((part,)))
     else:
         yield Skipped(path=path, reason=UNKNOWN)

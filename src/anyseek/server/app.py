@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -46,6 +47,23 @@ WIDTHS = (("EmbeddingsRequest", "dimensions"), ("EmbedRequest", "output_dimensio
 """Fields whose largest value is the model's width."""
 
 
+class _Pages(CORSMiddleware):
+    """What browsers ask before a page's request; a refusal is an answer as all others are."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Whether the page may ask so."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == 200:
+            return answer
+        fault = Fault(403, "this page may not ask here; name it with --origin", "origin_not_allowed")
+        if self.is_allowed_origin(request_headers["origin"]):
+            text = f"no page may ask so here ({bytes(answer.body).decode()}); methods are {', '.join(METHODS)}"
+            fault = Fault(403, text, "preflight_refused")
+        refused = answer_to(fault)
+        refused.headers["Vary"] = answer.headers["Vary"]
+        return refused
+
+
 class App:
     """Everything between a connection and the engine.
 
@@ -81,8 +99,7 @@ class App:
             OSError: the audit log cannot be written.
         """
         self.engine = engine
-        hold = options.bounds.held_bytes if options.hold else None
-        self.shelf = Shelf(engine, options.library, options.folders, hold=hold)
+        self.shelf = Shelf(engine, options.library, options.folders, held_bytes=options.held_bytes)
         engine.on_loaded, engine.on_ready = self.shelf.open, self.shelf.begin
         sessions, service = Sessions(), Service(engine, options)
         self.api = FastAPI(
@@ -109,11 +126,11 @@ class App:
         self.door.routes = self.routes
         self.asgi: ASGIApp = self.door
         if options.origins:
-            self.asgi = CORSMiddleware(
+            self.asgi = _Pages(
                 self.door,
                 allow_origins=options.origins,
                 allow_methods=METHODS,
-                allow_headers=("Authorization", "Content-Type"),
+                allow_headers=("*",),  # official clients send some of their own
                 expose_headers=("Retry-After", "X-Request-Id"),
                 max_age=DAY,
             )

@@ -114,7 +114,7 @@ def clean_name(name: str) -> str:
     stem, dot, suffix = plain.rpartition(".")
     if not dot or len(suffix) > 20:
         stem, suffix = plain, ""
-    room = NAME_BYTES - len(dot + suffix)
+    room = NAME_BYTES - len((dot + suffix).encode())
     stem = stem.encode()[:room].decode(errors="ignore").rstrip(" .")
     plain = f"{stem}.{suffix}" if suffix else stem
     if not plain.strip("._ "):

@@ -14,16 +14,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anyseek.server.audit import Audit, Entry
-from anyseek.server.faults import Fault, answer_to, closing
+from anyseek.server.faults import Fault, closing
 from anyseek.server.fetching import Fetched, Fetches
 from anyseek.server.keys import Key, Keys, Role
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
+from anyseek.server.sending import Sending
 from anyseek.server.sessions import Sessions, token_of
 
 __all__ = ["Door", "Roles", "entry_of", "fetched_of", "key_of"]
@@ -97,19 +98,16 @@ class Door:
             return
         entry, begun = Entry(secrets.token_hex(8)), time.perf_counter()
         scope[ENTRY], scope[ASKED] = entry, self._asked(scope)
-        answer = _noting(send, entry)
+        sending = Sending(send, entry)
         try:
             async with self._admitted(scope, entry):
-                await self._answered(scope, receive, answer)
+                await self._answered(scope, receive, sending)
         except _LeftError:
             entry.status = LEFT
         except asyncio.CancelledError:  # a shutdown that waits no longer
-            if not entry.status:
-                await answer_to(closing())(scope, receive, answer)
-        except Exception as error:
-            # The framework raises again what it has answered.
-            if not entry.status:
-                await answer_to(error)(scope, receive, answer)
+            await sending.fail(closing(), scope, receive)
+        except Exception as error:  # the framework raises again what it has answered
+            await sending.fail(error, scope, receive)
         finally:
             entry.endpoint = " ".join(scope[ASKED])
             entry.seconds = time.perf_counter() - begun
@@ -221,36 +219,45 @@ class Door:
             raise Fault(403, "a session is for this server's own page; use a key", "origin_not_allowed")
         return key
 
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answered(self, scope: Scope, receive: Receive, sending: Sending) -> None:
         """Read the body, then let the application answer; a client that leaves ends the work for it."""
         if scope[ASKED] in self.streamed:
-            await self._streamed(scope, receive, send)
+            await self._streamed(scope, receive, sending)
             return
         body = bytearray()
         scope[FETCHED] = fetched = Fetched(self._fetches)
         try:
             await self._read(scope, receive, body)
-            await self._finished(asyncio.ensure_future(self.app(scope, _once(bytes(body)), send)), receive)
+            task = asyncio.ensure_future(self.app(scope, _once(bytes(body)), sending))
+            await self._finished(task, receive, sending)
         finally:
             self._bytes -= len(body)
             fetched.release()
 
-    async def _finished(self, task: "asyncio.Future[None]", receive: Receive) -> None:
-        """Wait for an answer, unless the client leaves or it takes too long."""
+    async def _finished(self, task: "asyncio.Future[None]", receive: Receive, sending: Sending) -> None:
+        """Wait for an answer, unless the client leaves, or its head, or what follows, does not come in time.
+
+        Who reads slowly is waited for; the connection is cut where nothing is read at all.
+        """
         gone = asyncio.ensure_future(_left(receive))
+        seconds = self.options.bounds.request_seconds
+        sending.expect()
         try:
-            seconds = self.options.bounds.request_seconds
-            await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-                raise _LeftError if gone.done() else Fault(504, f"not computed in {seconds:g} s", "timeout")
+            while not task.done():
+                pending = {task} if sending.is_over else {task, gone}
+                left = sending.seconds_left(seconds)
+                await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                has_left = gone.done() and not sending.is_over
+                if not task.done() and (has_left or sending.seconds_left(seconds) <= 0):
+                    task.cancel()
+                    await asyncio.wait({task})
+                    raise _LeftError if has_left else Fault(504, f"not computed in {seconds:g} s", "timeout")
             task.result()
         finally:
             task.cancel()
             gone.cancel()
 
-    async def _streamed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _streamed(self, scope: Scope, receive: Receive, sending: Sending) -> None:
         """Let the application read the body as it comes, counted, and never slower than it may be.
 
         Raises:
@@ -280,11 +287,11 @@ class Door:
                 ended.set()
             return message
 
-        task = asyncio.ensure_future(self.app(scope, counted, send))
+        task = asyncio.ensure_future(self.app(scope, counted, sending))
         over = asyncio.ensure_future(ended.wait())
         try:
             await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-            await self._finished(task, receive)
+            await self._finished(task, receive, sending)
         finally:
             task.cancel()
             over.cancel()
@@ -360,19 +367,3 @@ async def _left(receive: Receive) -> None:
     """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _noting(send: Send, entry: Entry) -> Send:
-    """Send, and keep the status; every answer gets the headers that all of them have."""
-
-    async def noting(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            entry.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = entry.id
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Cross-Origin-Resource-Policy"] = "same-origin"
-            headers.setdefault("Cache-Control", "no-store")
-        await send(message)
-
-    return noting

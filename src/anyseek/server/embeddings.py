@@ -15,7 +15,7 @@ from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
 from anyseek.server.faults import Fault, documented
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
-from anyseek.server.parts import Number, Priority, Source, Strict, absent, one_of
+from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, absent, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
@@ -28,7 +28,7 @@ Name = Field(
 )
 
 
-class EmbeddingsRequest(Strict):
+class EmbeddingsRequest(Body):
     """Inputs to embed. Either `input` or `messages`."""
 
     model_config = ConfigDict(json_schema_extra=one_of("input", "messages"))
@@ -75,7 +75,7 @@ class EmbeddingsAnswer(Strict):
     usage: Usage
 
 
-class EmbedRequest(Strict):
+class EmbedRequest(Body):
     """Inputs to embed, as Cohere has them: one of `texts`, `images` and `inputs`."""
 
     model_config = ConfigDict(json_schema_extra=one_of("texts", "images", "inputs"))
@@ -84,9 +84,9 @@ class EmbedRequest(Strict):
     input_type: Literal["search_document", "search_query", "classification", "clustering", "image"] | None = Field(
         None, description="search_query gets the instruction for queries, all others the model's default."
     )
-    texts: list[str] = absent(min_length=1)
-    images: list[Source] = absent(min_length=1)
-    inputs: list[Content] = absent(min_length=1)
+    texts: Many[str] = absent(min_length=1)
+    images: Many[Source] = absent(min_length=1)
+    inputs: Many[Content] = absent(min_length=1)
     instruction: str | None = Field(None, description="In place of that of input_type.")
     output_dimension: Number | None = Field(None, description="Leading numbers kept, renormalised.")
     embedding_types: list[Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]] = Field(
@@ -129,7 +129,9 @@ def routes(service: Service) -> APIRouter:
         embedder = models.embedder
         assert embedder is not None
         dim = _checked_dim(embedder, body.dimensions, "dimensions")
-        inputs = _inputs(body)
+        name, asked = _asked(body)
+        service.count(request, len(asked) if isinstance(asked, list) else 1)
+        inputs = listed(asked, name, body.instruction)
         states, rows = await service.embed(request, inputs, None, whole=body.truncate == "NONE")
         in_base64 = body.encoding_format == "base64" and body.output_dtype == "float"
         tokens = sum(row.tokens for row in rows)
@@ -150,7 +152,10 @@ def routes(service: Service) -> APIRouter:
         embedder = models.embedder
         assert embedder is not None
         dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
-        inputs = _cohere_inputs(body)
+        name, asked = _cohere_asked(body)
+        service.count(request, len(asked))
+        instruction = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
+        inputs = _cohere_inputs(asked, name, instruction)
         states, rows = await service.embed(request, inputs, body.max_tokens, whole=body.truncate == "NONE")
         kinds = list(dict.fromkeys(body.embedding_types))
 
@@ -170,21 +175,19 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _inputs(body: EmbeddingsRequest) -> list[Given]:
-    """The inputs of a request.
+def _asked(body: EmbeddingsRequest) -> tuple[str, Any]:
+    """The field that holds the inputs of a request, and what it holds.
 
     Raises:
         Fault: 400 for none, or for both ways at once.
     """
     if (body.input is None) == (body.messages is None):
         raise Fault(400, "give either input or messages", "invalid_request", param="input")
-    if body.messages is not None:
-        return listed(body.messages, "messages", body.instruction)
-    return listed(body.input, "input", body.instruction)
+    return ("input", body.input) if body.messages is None else ("messages", body.messages)
 
 
-def _cohere_inputs(body: EmbedRequest) -> list[Given]:
-    """The inputs of a request.
+def _cohere_asked(body: EmbedRequest) -> tuple[str, list[Any]]:
+    """The field that holds the inputs of a request, and what it holds.
 
     Raises:
         Fault: 400 for none, or for several ways at once.
@@ -192,12 +195,16 @@ def _cohere_inputs(body: EmbedRequest) -> list[Given]:
     ways = [name for name in ("texts", "images", "inputs") if getattr(body, name) is not None]
     if len(ways) != 1:
         raise Fault(400, "give one of texts, images and inputs", "invalid_request", param=(ways or ["texts"])[0])
-    asked = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
-    if ways == ["images"]:
-        places = [f"images[{row}]" for row in range(len(body.images))]
-        pairs = zip(body.images, places, strict=True)
-        return [Given(Item((Image(source),), asked), place, (place,)) for source, place in pairs]
-    return [given(one, f"{ways[0]}[{row}]", asked) for row, one in enumerate(getattr(body, ways[0]))]
+    return ways[0], getattr(body, ways[0])
+
+
+def _cohere_inputs(asked: Sequence[Any], name: str, instruction: str | None) -> list[Given]:
+    """The inputs of a request, which are pictures where the field says so."""
+    places = [f"{name}[{row}]" for row in range(len(asked))]
+    if name == "images":
+        pairs = zip(asked, places, strict=True)
+        return [Given(Item((Image(source),), instruction), place, (place,)) for source, place in pairs]
+    return [given(one, place, instruction) for one, place in zip(asked, places, strict=True)]
 
 
 def _checked_dim(embedder: Embedder, dim: int | None, name: str) -> int | None:

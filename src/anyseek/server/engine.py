@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -26,19 +27,20 @@ from anyseek.engine.runtime import default_workers
 from anyseek.errors import CapacityError, InputError
 from anyseek.processing import Processor, grid_of
 from anyseek.search import Fusion
-from anyseek.server.faults import Fault, closing
+from anyseek.server.faults import Fault, closing, fault_of
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
 from anyseek.server.options import ServerOptions
-from anyseek.server.planning import Plan, Planned, in_turn, unless_stopped
+from anyseek.server.planning import Plan, Planned
 from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, parted, portions
+from anyseek.server.turns import Turns
 
 __all__ = ["Engine", "Models"]
 
 log = logging.getLogger("anyseek.server")
 
-ASKING = 8
-"""Threads that ask libraries."""
+ASKING = 64
+"""Threads that ask libraries; most of them wait for the lane, and a quick search is not to wait for them."""
 AHEAD = 4
 """Batches for which pixels may be held, as many as a library call decodes together."""
 PORTIONS = 4
@@ -102,7 +104,7 @@ class Engine:
 
     Attributes:
         models: what is served, once it is loaded.
-        failure: why it could not be.
+        failure: why it could not be, or why no more is computed.
         on_loaded: told the models, in the thread that owns them, before anybody else has them.
         on_ready: told when everybody has.
         is_closing: whether nothing more is taken.
@@ -124,12 +126,14 @@ class Engine:
         self._rates: dict[Kind, float] = {}
         workers = default_workers()
         # Apart, so that slow addresses delay neither texts nor decoding.
-        self._reading = ThreadPoolExecutor(2, "anyseek-reading")
-        self._opening = ThreadPoolExecutor(workers, "anyseek-opening")
+        self._reading = Turns(2, "anyseek-reading")
+        self._opening = Turns(max(2, workers), "anyseek-opening")
         self._decoding = ThreadPoolExecutor(workers, "anyseek-decoding")
         self._asking = ThreadPoolExecutor(ASKING, "anyseek-asking")
+        self._pools = (self._reading, self._opening, self._decoding, self._asking)
         self._queue = TokenQueue(options.bounds.queue_tokens, AHEAD * options.batch_tokens, self._begin)
         self._threads = [threading.Thread(target=self._first, name="anyseek-lane-0", daemon=True)]
+        self._ending = threading.Thread(target=self._end, name="anyseek-ending", daemon=True)
         metrics.watch(self._queue, self)
 
     def start(self) -> None:
@@ -137,24 +141,27 @@ class Engine:
         self._threads[0].start()
 
     def close(self) -> None:
-        """Take nothing more, finish what was taken, and end the threads; one that still loads is left behind."""
+        """Take nothing more, finish what was taken, and end the threads; those that do not end are left behind."""
         self._queue.close()
         for thread in self._threads:
             if self.models is not None:
                 thread.join(LAST_SECONDS)
-        for pool in (self._reading, self._opening, self._decoding, self._asking):
+        for pool in self._pools:
             pool.shutdown(wait=False, cancel_futures=True)
+        if self._ending.ident is None:
+            self._ending.start()
+        self._ending.join(LAST_SECONDS)
 
     @property
-    def is_loading(self) -> bool:
-        """Whether the first thread still loads the models."""
-        return self.models is None and self._threads[0].is_alive()
+    def is_busy(self) -> bool:
+        """Whether a thread that loads or computes has not ended, or after `close` any other."""
+        return any(thread.is_alive() for thread in (*self._threads, self._ending))
 
     @property
     def is_well(self) -> bool:
         """Whether the threads run and the device answers."""
-        lost = any(lane.failures >= FAILURES for lane in self._lanes)
-        return self.failure is None and not lost
+        runs = self.models is None or self.is_closing or all(thread.is_alive() for thread in self._threads)
+        return self.failure is None and runs and not any(lane.failures >= FAILURES for lane in self._lanes)
 
     @property
     def retry_after(self) -> int:
@@ -174,7 +181,7 @@ class Engine:
         return self.models
 
     async def plan(self, make: Callable[[], list[Plan]], *, is_text: bool) -> list[Planned]:
-        """The rows of a request, planned in other threads; the first bad one by its number is raised.
+        """The rows of a request, planned in other threads, by turns with others'; the first bad one is raised.
 
         Args:
             make: opens what the rows share and gives their plans.
@@ -182,21 +189,9 @@ class Engine:
 
         Raises:
             InputError: a row is bad.
+            Fault: too much is fetched by all together, or the server is shutting down.
         """
-        loop = asyncio.get_running_loop()
-        stop = threading.Event()
-        try:
-            if is_text:
-                return await loop.run_in_executor(self._reading, in_turn, make, stop)
-            plans = await loop.run_in_executor(self._opening, make)
-            begun = [loop.run_in_executor(self._opening, unless_stopped, stop, one) for one in plans]
-            found = await asyncio.gather(*begun)
-        finally:
-            stop.set()
-        for one in found:
-            if isinstance(one, InputError):
-                raise one
-        return [one for one in found if isinstance(one, Planned)]
+        return await (self._reading if is_text else self._opening).run(make)
 
     async def compute(self, kind: Kind, rows: Sequence[Planned]) -> Tensor:
         """Last-token states `(rows, hidden)` fp32 of planned rows. Cancel it, and they leave the queue.
@@ -299,9 +294,15 @@ class Engine:
         self._work(self._lanes[0])
 
     def _work(self, lane: _Lane) -> None:
-        """Compute until the queue is closed and empty."""
-        while taken := self._queue.take(self._budget):
-            self._compute(lane, taken)
+        """Compute until the queue is closed and empty; what ends it before that ends the engine, and is told to all."""
+        taken: list[Portion] = []
+        try:
+            while taken := self._queue.take(self._budget):
+                self._compute(lane, taken)
+        except Exception as error:
+            self.failure, fault = error, fault_of(error)
+            self.stopped.set()
+            self._queue.fail(fault, taken)
 
     def _budget(self, kind: Kind) -> int:
         """Tokens of the next batch."""
@@ -378,9 +379,15 @@ class Engine:
 
     def _begin(self, kind: Kind, identity: bytes, decode: Callable[[], Tensor]) -> "Future[Tensor] | None":
         """Begin to decode something, unless every device has seen it."""
-        if all(identity in lane.known.get(kind, ()) for lane in self._lanes):
-            return None
-        return self._decoding.submit(decode)
+        if not all(identity in lane.known.get(kind, ()) for lane in self._lanes):
+            with suppress(RuntimeError):  # there is no thread for it, as in a shutdown: the lane decodes it
+                return self._decoding.submit(decode)
+        return None
+
+    def _end(self) -> None:
+        """Wait until all threads but the lanes have ended."""
+        for pool in self._pools:
+            pool.shutdown()
 
 
 def _warm(models: Models) -> None:

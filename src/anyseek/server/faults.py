@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from anyseek import errors
+from anyseek.server.options import MOST_ITEMS
 
 __all__ = [
     "TAG",
@@ -111,7 +112,7 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, RequestValidationError):
-        return _invalid(error.errors())
+        return _invalid(error.errors(), is_json=not isinstance(error.body, bytes))
     if isinstance(error, HTTPException):
         return Fault(error.status_code, str(error.detail), _word(error.status_code))
     for kind in type(error).__mro__:
@@ -129,10 +130,15 @@ def _word(status: int) -> str:
     return {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
 
 
-def _invalid(found: Sequence[Any]) -> Fault:
+def _invalid(found: Sequence[Any], *, is_json: bool) -> Fault:
     """The first place of a body that is not as documented."""
     first = found[0]
     param = param_of(first["loc"])
+    if first["type"] == "too_long" and first["ctx"]["max_length"] >= MOST_ITEMS:
+        text = f"{param or 'the request'} has more than {first['ctx']['max_length']:,} entries; send several requests"
+        return Fault(413, text, "too_many_items", param=param)
+    if param is None and not is_json:
+        return Fault(400, "the body is not read as JSON; send Content-Type: application/json", "invalid_content_type")
     reason = str(first["msg"]).removeprefix("Value error, ")
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     code = "invalid_json" if first["type"] == "json_invalid" else "invalid_request"

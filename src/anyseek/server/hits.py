@@ -1,12 +1,16 @@
 """Things of a library as answers tell of them: by ids and names, never by where the library's folders lie."""
 
-import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from anyseek.index.words import words as words_of
 from anyseek.server.faults import Fault
 from anyseek.server.parts import Strict
 from anyseek.server.shelf import Shelf
@@ -22,7 +26,7 @@ ID = r"^[0-9A-Za-z_-]{1,128}\.[0-9]{1,9}$"
 FileKind = Literal["image", "page", "text", "video"]
 SNIPPET = 300
 BEFORE = 60
-"""Characters of a snippet, and those before the first word that was asked for."""
+"""Characters of a snippet, and those before the word that it is about."""
 THUMBNAILS = ("image", "page", "video")
 
 
@@ -71,7 +75,7 @@ class Hit(ThingAnswer):
 
 
 def told_thing(thing: "Thing", file: "StoredFile", shelf: Shelf, words: Iterable[str] = ()) -> dict[str, Any]:
-    """A thing and the file it is of, as `ThingAnswer`."""
+    """A thing and the file it is of, as `ThingAnswer`; its text about the first of some words that it has."""
     address = f"/v1/library/things/{thing.id}"
     return {
         "id": thing.id,
@@ -102,7 +106,7 @@ def hits_of(
     """
     hashes = {thing.hash for one in answers for thing in (one.thing, *one.copies)}
     files = shelf.library.store.files_of(hashes, where)
-    words = re.findall(r"\w{2,}", query.lower())
+    words = _telling(query)
     told = []
     for one in answers:
         if one.thing.hash not in files:
@@ -140,11 +144,29 @@ def found_thing(shelf: Shelf, id: str) -> tuple["Thing", list["StoredFile"]]:
     return thing, files
 
 
+def _telling(query: str) -> list[str]:
+    """The words of a query, longest first: they say most. In bytes, since a Chinese character says as much as three."""
+    found = dict.fromkeys(words_of(query, query=True).split())
+    return sorted(found, key=lambda word: len(word.encode()), reverse=True)
+
+
 def _snippet(text: str, words: Iterable[str]) -> str:
-    """A short piece, about the first of some words."""
+    """A short piece, about the first of some words that is there."""
     line = " ".join(text.split())
-    low = line.lower()
-    places = [place for place in (low.find(word) for word in words) if place >= 0]
-    start = max(0, min(places) - BEFORE) if places else 0
+    start = max(0, _place(line, words) - BEFORE)
     piece = line[start : start + SNIPPET]
     return ("…" if start else "") + piece + ("…" if start + SNIPPET < len(line) else "")
+
+
+def _place(line: str, words: Iterable[str]) -> int:
+    """Where the first of some words that is there stands; 0 where none is."""
+    signs = [_folded(sign) for sign in line]
+    folded = "".join(signs)
+    at = next((at for at in map(folded.find, words) if at >= 0), 0)
+    return bisect_right(list(accumulate(map(len, signs))), at)
+
+
+@lru_cache(1 << 12)
+def _folded(sign: str) -> str:
+    """A character as words have it: an accent by itself is nothing, what is in no word a space."""
+    return words_of(sign) or ("" if unicodedata.combining(sign) else " ")

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ __all__ = ["BATCH_SECONDS", "Indexing", "Job"]
 log = logging.getLogger("anyseek.server")
 
 BATCH_SECONDS = 5.0
-"""About how long a batch takes: after it a job can be stopped, and an upload has its turn."""
+"""About how long a batch takes, after which a job can be stopped; and what a run works before it makes way."""
 LOCKED = "is being written by"
 """What a lock says that is taken; a device that is too small is a CapacityError too."""
 LAST_SECONDS = 10
@@ -64,7 +65,11 @@ class _TurnError(Exception):
 
 
 class Indexing:
-    """Writes to one library: a job at a time, and uploads between its batches."""
+    """Writes to one library: a job at a time, and uploads between its batches.
+
+    A run that makes way is over, and the next one looks through all folders again. So that uploads, one after another,
+    do not keep the job from getting anywhere, each run works for `BATCH_SECONDS` first.
+    """
 
     def __init__(
         self, library: "Library", folders: tuple[Path, ...] = (), after: Callable[[], None] = lambda: None
@@ -185,8 +190,11 @@ class Indexing:
 
     def _teller(self, before: Job) -> "Callable[[Progress], None]":
         """What is told of the progress, and ends the run where it is time."""
+        begun: float | None = None
 
         def tell(progress: "Progress") -> None:
+            nonlocal begun
+            begun = begun or time.monotonic()
             self._note(
                 files_done=before.files_done + progress.files,
                 files_total=before.files_done + progress.of_files,
@@ -196,7 +204,7 @@ class Indexing:
             )
             if self._stopping.is_set():
                 raise _StoppedError
-            if self._wanting:
+            if self._wanting and time.monotonic() - begun > BATCH_SECONDS:
                 raise _TurnError
 
         return tell

@@ -12,6 +12,7 @@ from anyseek.server.faults import TAG
 from anyseek.server.parts import (
     AnyPart,
     Films,
+    Many,
     Most,
     Parts,
     Pictures,
@@ -91,7 +92,7 @@ class SystemMessage(Strict):
 
     role: Literal["system"]
     content: Annotated[
-        Annotated[str, Tag(TAG + "string")] | Annotated[list[TextPart], Field(min_length=1), Tag(TAG + "list")],
+        Annotated[str, Tag(TAG + "string")] | Annotated[Many[TextPart], Field(min_length=1), Tag(TAG + "list")],
         Discriminator(shape, custom_error_type="content", custom_error_message="must be a string or a list of texts"),
     ]
 
@@ -162,12 +163,12 @@ Inputs = Annotated[
     | Annotated[Fields, Tag(TAG + "fields")]
     | Annotated[Content, Tag(TAG + "content")]
     | Annotated[AnyPart, Tag(TAG + "part")]
-    | Annotated[list[Input], Field(min_length=1), Tag(TAG + "inputs")]
+    | Annotated[Many[Input], Field(min_length=1), Tag(TAG + "inputs")]
     | Annotated[Talk, Tag(TAG + "messages")],
     Discriminator(_forms, custom_error_type="input", custom_error_message=FORMS),
 ]
 Messages = Annotated[
-    Annotated[Talk, Tag(TAG + "one")] | Annotated[list[Talk], Field(min_length=1), Tag(TAG + "several")],
+    Annotated[Talk, Tag(TAG + "one")] | Annotated[Many[Talk], Field(min_length=1), Tag(TAG + "several")],
     Discriminator(_talks),
 ]
 

@@ -2,6 +2,9 @@
 
 import contextvars
 import threading
+from concurrent.futures import Future
+
+from torch import Tensor
 
 from anyseek.server.queue import Work
 
@@ -20,24 +23,30 @@ class Leaving:
         """Nothing yet."""
         self.patient = patient
         self.has_left = False
-        self._works: list[Work] = []
+        self._waiting: set[Future[Tensor]] = set()
         self._lock = threading.Lock()
 
     def add(self, works: list[Work]) -> None:
-        """Wait for these too."""
+        """Wait for these too, as long as they are not over."""
         with self._lock:
-            self._works += works
-            gone = works if self.has_left else []
-        for work in gone:
-            work.done.cancel()
+            self._waiting |= {work.done for work in works}
+        for work in works:
+            work.done.add_done_callback(self._forget)
+        if self.has_left:
+            self.leave()
 
     def leave(self) -> None:
         """Wait no longer: what is not computed yet will not be."""
         with self._lock:
             self.has_left = True
-            gone, self._works = self._works, []
-        for work in gone:
-            work.done.cancel()
+            gone = list(self._waiting)
+        for done in gone:
+            done.cancel()
+
+    def _forget(self, done: "Future[Tensor]") -> None:
+        """One of them is over: what it holds is not kept for it."""
+        with self._lock:
+            self._waiting.discard(done)
 
 
 LEAVING: contextvars.ContextVar[Leaving | None] = contextvars.ContextVar("anyseek_leaving", default=None)

@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 
 from anyseek.errors import ConfigError
 
-__all__ = ["Bounds", "ServerOptions", "is_loopback"]
+__all__ = ["MOST_ITEMS", "Bounds", "ServerOptions", "is_loopback"]
 
 MIB = 1 << 20
+MOST_ITEMS = 1 << 16
+"""Of any list of inputs or parts in a request. It stands in the schema, so that no more of a list is examined."""
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +26,18 @@ class Bounds:
         bodies_bytes: most bytes of all bodies that are being worked on.
         fetched_bytes: most bytes that the addresses in one request may lead to, all of them together.
         all_fetched_bytes: the same of all requests that are being worked on.
-        held_bytes: most memory for the vectors of a library that is to be held, at the start.
-        items: most inputs or documents of one request.
+        items: most inputs or documents of one request, at most `MOST_ITEMS`.
+        parts: most texts, pictures, pages and videos in the prompts of one request, each of which repeats the query.
         characters: most characters in the prompts of one request; they are tokenised before anything can be cut.
         request_tokens: most tokens of one request, all its prompts together.
         queue_tokens: most tokens that wait for the model; more are refused with 503.
         concurrency: most requests of one key at a time; more are refused with 429.
         requests: most requests of all keys at a time; more are refused with 503.
         connections: most open connections.
-        body_seconds: most time that a body may take to arrive, and the headers of a request; of an upload each piece.
+        body_seconds: most time that a body may take to arrive, and the headers of a request; of an upload each piece;
+            and in which something must be read of an answer.
         upload_rate: fewest bytes a second of an upload, after its first `body_seconds`.
-        request_seconds: most time from the body to the answer.
+        request_seconds: most time from the body to the head of the answer, and from there to each next piece of it.
         drain_seconds: most time that a shutdown waits for what was taken.
     """
 
@@ -42,8 +46,8 @@ class Bounds:
     bodies_bytes: int = 512 * MIB
     fetched_bytes: int = 256 * MIB
     all_fetched_bytes: int = 1024 * MIB
-    held_bytes: int = 16384 * MIB
     items: int = 2048
+    parts: int = MOST_ITEMS
     characters: int = 1 << 22
     request_tokens: int = 1 << 20
     queue_tokens: int = 1 << 22
@@ -56,10 +60,12 @@ class Bounds:
     drain_seconds: float = 60
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a bound that is not positive."""
+        """Raise ConfigError for a bound that is not positive, or lets in more items than the schema does."""
         for field in fields(self):
             if not getattr(self, field.name) > 0:
                 raise ConfigError(f"{field.name} must be positive (got {getattr(self, field.name)!r})")
+        if self.items > MOST_ITEMS:
+            raise ConfigError(f"items must be at most {MOST_ITEMS:,} (got {self.items:,})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,7 @@ class ServerOptions:
         aliases: further names of the models in requests, such as one that a client has built in.
         library: folder or address of the library that is served; None for none.
         folders: what is indexed into it from the start.
-        hold: whether all its vectors are held in memory.
+        held_bytes: its vectors are held in memory while they take no more; 0 searches them on disk.
         audit: file that gets a line of JSON for every request, without contents; None for none.
         bounds: how much may be asked.
         batch_tokens: most tokens and merged patches computed together.
@@ -91,34 +97,52 @@ class ServerOptions:
     aliases: tuple[str, ...] = ()
     library: Path | str | None = None
     folders: tuple[Path, ...] = ()
-    hold: bool = False
+    held_bytes: int = 2048 * MIB
     audit: Path | None = None
     bounds: Bounds = Bounds()
     batch_tokens: int = 8192
     batch_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an open door: another address than loopback without keys, or any origin."""
+        """Write hosts and origins as browsers send them.
+
+        Raises:
+            ConfigError: an open door: another address than loopback without keys, or any origin.
+        """
+        object.__setattr__(self, "host", self.host.lower())
+        object.__setattr__(self, "hosts", tuple(host.lower() for host in self.hosts))
+        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if self.keys is None and not is_loopback(self.host):
             raise ConfigError(
                 f"host {self.host!r} can be reached from other machines, so keys are needed: make one with "
                 "'anyseek serve keys add NAME' and give the file with --keys, or listen on 127.0.0.1"
             )
-        for origin in self.origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ConfigError(f"origin {origin!r} must be scheme://host[:port], named one by one (no '*', no path)")
-        if self.hold and self.library is None:
-            raise ConfigError("hold needs a library; name one, or folders")
+        if self.held_bytes < 0:
+            raise ConfigError(f"held_bytes must not be negative (got {self.held_bytes})")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port must be between 0 and 65535 (got {self.port})")
         for name in ("batch_tokens", "batch_seconds"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive (got {getattr(self, name)!r})")
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers send it: in lower case, and without the port that its scheme has anyway.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    wrong = ConfigError(f"origin {given!r} must be scheme://host[:port], named one by one (no '*', no path)")
+    try:
+        parts = urlsplit(given)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise wrong from None
+    more = parts.path or parts.query or parts.fragment or set("@*") & set(parts.netloc)
+    if parts.scheme not in PORTS or not host or more:
+        raise wrong
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}" + ("" if port in (None, PORTS[parts.scheme]) else f":{port}")
 
 
 def is_loopback(host: str) -> bool:

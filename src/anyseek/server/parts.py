@@ -4,19 +4,34 @@ A source is a data URI, or an http(s) address where the server fetches those. Pa
 Branches of a union are told apart by a function, not by trying, so that an error names one place and one reason.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
 from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from anyseek.items import Image, Page, Part, Text, Video
 from anyseek.server.faults import TAG
+from anyseek.server.options import MOST_ITEMS
 
 __all__ = [
     "WHOLE",
     "Address",
     "AnyPart",
+    "Body",
     "Films",
+    "Many",
     "Most",
     "Number",
     "Parts",
@@ -33,6 +48,8 @@ __all__ = [
     "shape",
 ]
 
+MOST_ENTRIES = 2 * MOST_ITEMS
+"""Of all lists of a request: as many inputs as there may be, and as many parts."""
 SCHEMES = ("data:", "https://", "http://")
 STRING, LIST, OBJECT = TAG + "string", TAG + "list", TAG + "object"
 SOURCE_RULE = (
@@ -42,9 +59,62 @@ SOURCE_RULE = (
 
 
 class Strict(BaseModel):
-    """No unknown fields, and no numbers in strings: a misspelt option would else change nothing, silently."""
+    """No unknown fields, and no numbers in strings: a misspelt option would else change nothing, silently.
+
+    Many clients send null for what they were not told, so null stands for a default wherever there is one.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _looked_over(cls, given: Any) -> Any:
+        """Without nulls that stand for a default, and without more unknown fields than it takes to refuse them."""
+        if not isinstance(given, dict):
+            return given
+        fields = cls.model_fields
+        if len(given) > len(fields):
+            unknown = next(name for name in given if name not in fields)
+            given = {name: value for name, value in given.items() if name in fields or name == unknown}
+        if None in given.values():
+            names = _with_default(cls)
+            given = {name: value for name, value in given.items() if value is not None or name not in names}
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The document names null beside what else such a field may be."""
+        found = handler(schema)
+        fields = handler.resolve_ref_schema(found)["properties"]
+        for name in _with_default(cls):
+            about = {key: fields[name].pop(key) for key in ("title", "description", "default") if key in fields[name]}
+            fields[name] = {"anyOf": [fields[name], {"type": "null"}], **about}
+        return found
+
+
+def _with_default(model: type[BaseModel]) -> set[str]:
+    """Fields that have a default other than null."""
+    return {name for name, field in model.model_fields.items() if not field.is_required() and field.default is not None}
+
+
+class Body(Strict):
+    """A whole request. Its lists are counted before they are looked at, since that holds up everybody else."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, given: Any) -> Any:
+        """Raise for a body that holds more inputs and parts, in whatever lists, than any server lets in."""
+        left, count = [given], 0
+        while left:
+            value = left.pop()
+            if isinstance(value, dict):
+                left += value.values()
+            elif isinstance(value, list):
+                count += len(value)
+                if count > MOST_ENTRIES:
+                    raise PydanticCustomError("too_long", "too many entries", {"max_length": MOST_ENTRIES})
+                left += value
+        return given
 
 
 def _check_source(text: str) -> str:
@@ -88,22 +158,25 @@ class Address(Strict):
     detail: str | None = Field(None, description="Accepted; the model's own rules for pixels hold.")
 
 
+T = TypeVar("T")
+Many = Annotated[list[T], Field(max_length=MOST_ITEMS, fail_fast=True)]
+"""A list that is read to its first fault, and no further than any server may allow: it is read while others wait."""
 One = Annotated[Annotated[Source, Tag(STRING)] | Annotated[Address, Tag(OBJECT)], Discriminator(shape)]
 """A source."""
 Texts = Annotated[
-    Annotated[str, Tag(STRING)] | Annotated[list[str], Tag(LIST)],
+    Annotated[str, Tag(STRING)] | Annotated[Many[str], Tag(LIST)],
     Discriminator(shape, custom_error_type="texts", custom_error_message="must be a string or a list of strings"),
 ]
 """A text, or several."""
 Pictures = Annotated[
-    Annotated[Source, Tag(STRING)] | Annotated[Address, Tag(OBJECT)] | Annotated[list[One], Tag(LIST)],
+    Annotated[Source, Tag(STRING)] | Annotated[Address, Tag(OBJECT)] | Annotated[Many[One], Tag(LIST)],
     Discriminator(shape),
 ]
 """A picture, or several."""
 Films = Annotated[
     Annotated[Source, Tag(STRING)]
     | Annotated[Address, Tag(OBJECT)]
-    | Annotated[list[Source], Field(min_length=1), Tag(LIST)],
+    | Annotated[Many[Source], Field(min_length=1), Tag(LIST)],
     Discriminator(shape),
 ]
 """A video file, or the frames of one."""
@@ -191,7 +264,7 @@ AnyPart = Annotated[
         custom_error_message=f"must be an object whose type is one of {', '.join(KINDS)}",
     ),
 ]
-Parts = Annotated[list[AnyPart], Field(min_length=1)]
+Parts = Annotated[Many[AnyPart], Field(min_length=1)]
 
 
 def part_of(part: TextPart | ImageUrlPart | ImagePart | VideoUrlPart | VideoPart | FilePart) -> tuple[Part, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import Event
 
 from anyseek.engine.compute import Row, row_of
 from anyseek.engine.prefixes import WORTH
@@ -14,7 +13,7 @@ from anyseek.processing.layout import Visual, resolve, visual_of
 from anyseek.server.fetching import Fetched
 from anyseek.server.inputs import Given
 
-__all__ = ["Plan", "Planned", "costs", "in_turn", "opened", "plan_items", "plan_pairs", "planned", "unless_stopped"]
+__all__ = ["Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +97,6 @@ def plan_pairs(
         return replace(row, cut=row.cut + cut, place=given.place)
 
     return [partial(plan, given) for given in documents]
-
-
-def in_turn(make: Callable[[], list[Plan]], stop: Event) -> list[Planned]:
-    """All rows of a request, one after the other, as long as somebody waits."""
-    return [plan() for plan in make() if not stop.is_set()]
-
-
-def unless_stopped(stop: Event, plan: Plan) -> Planned | InputError | None:
-    """One row, or its error, which stops those after it; None when it was stopped itself."""
-    if stop.is_set():
-        return None
-    try:
-        return plan()
-    except InputError as error:
-        stop.set()
-        return error
 
 
 def opened(given: Given, processor: Processor, fetched: Fetched) -> Item:

@@ -1,13 +1,13 @@
 """What waits for the model: portions of requests, the fairest first, under a budget of tokens.
 
 Every request is promised the same share (start-time and finish tags, as in self-clocked fair queueing): a portion's tag
-is the clock at which its request came, and the cost of the request up to its end. The clock is the largest tag that has
-been taken. A short request therefore passes a long one, and a long one never waits for ever.
+is the clock at which its request came, and the cost of the request up to its end. The clock is the tag of the portion
+that the last batch began with. A short request therefore passes a long one, and a long one never waits for ever.
 """
 
 import threading
 from bisect import insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +44,7 @@ class Work:
         left: rows still to be computed.
         done: gives `hidden` when none is left; cancelled when nobody waits any more.
         decoding: what is being decoded for its portions, by identity, as long as one of them holds it.
+        lock: for the lanes, which may end portions of it at the same moment.
     """
 
     kind: Kind
@@ -51,18 +52,21 @@ class Work:
     left: int
     done: "Future[Tensor]" = field(default_factory=Future)
     decoding: "WeakValueDictionary[bytes, Future[Tensor]]" = field(default_factory=WeakValueDictionary)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, rows: Sequence[int], hidden: Tensor) -> None:
         """Keep states of some rows."""
-        self.hidden[rows] = hidden
-        self.left -= len(rows)
-        if not self.left and self.done.set_running_or_notify_cancel():
-            self.done.set_result(self.hidden)
+        with self.lock:
+            self.hidden[rows] = hidden
+            self.left -= len(rows)
+            if not self.left and self.done.set_running_or_notify_cancel():
+                self.done.set_result(self.hidden)
 
     def fail(self, error: Exception) -> None:
         """End with an error; what else is waiting of it is not computed."""
-        if not self.done.done() and self.done.set_running_or_notify_cancel():
-            self.done.set_exception(error)
+        with self.lock:
+            if not self.done.done() and self.done.set_running_or_notify_cancel():
+                self.done.set_exception(error)
 
 
 @dataclass(slots=True, eq=False)
@@ -196,9 +200,11 @@ class TokenQueue:
                 if portion.work.kind == kind and portion.cost <= room:
                     taken.append(portion)
                     room -= portion.cost
-            self._clock = max(self._clock, *(portion.tag for portion in taken))
-            self._remove(set(taken))
-            self._decode_ahead()
+            # Not the largest of them: what fills the room of a batch may be late, and newcomers would be later still.
+            self._clock = max(self._clock, taken[0].tag)
+            gone = set(taken)
+            self._decode_ahead(besides=gone)
+            self._remove(gone)
             return taken
 
     def close(self) -> None:
@@ -207,11 +213,20 @@ class TokenQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def _decode_ahead(self) -> None:
-        """Begin decoding for those that come next."""
+    def fail(self, error: Exception, taken: Sequence[Portion]) -> None:
+        """Take nothing more, and end what waits, and what was taken, with an error."""
+        with self._changed:
+            self._closed = True
+            works = [portion.work for portion in (*taken, *self._waiting)]
+            self._changed.notify_all()
+        for work in works:
+            work.fail(error)
+
+    def _decode_ahead(self, besides: Set[Portion] = frozenset()) -> None:
+        """Begin decoding for those that come next, `besides` left out."""
         room = self.ahead
         for portion in self._waiting:
-            if not portion.shows:
+            if not portion.shows or portion in besides:
                 continue
             if portion.pixels is None:
                 portion.pixels = self._begun(portion)

@@ -11,7 +11,7 @@ from anyseek.server.answers import written
 from anyseek.server.embeddings import meta
 from anyseek.server.faults import documented
 from anyseek.server.inputs import Input, given
-from anyseek.server.parts import Number, Priority, Strict
+from anyseek.server.parts import Body, Many, Number, Priority, Strict
 from anyseek.server.service import Service
 
 __all__ = ["routes"]
@@ -19,14 +19,14 @@ __all__ = ["routes"]
 STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 
 
-class RerankRequest(Strict):
+class RerankRequest(Body):
     """A query and the documents to order by it."""
 
     model: str | None = Field(
         None, max_length=256, description="Which model; /v1/models lists them. Without it, the one that is served."
     )
     query: Input
-    documents: list[Input] = Field(min_length=1)
+    documents: Many[Input] = Field(min_length=1)
     top_n: Number | None = Field(None, description="Most results; all without it.")
     return_documents: bool | None = Field(None, description="Give each document back as it came.")
     max_tokens_per_doc: Number | None = Field(None, description="Text of a document after so many tokens is cut off.")
@@ -66,6 +66,7 @@ def routes(service: Service) -> APIRouter:
     async def rerank(request: Request, body: RerankRequest) -> Response:
         """Order documents by their relevance to a query."""
         models = service.model("reranking", body.model)
+        service.count(request, 1 + len(body.documents))
         query = given(body.query, "query", body.instruction)
         documents = [given(one, f"documents[{row}]") for row, one in enumerate(body.documents)]
         scores, rows = await service.score(request, query, documents, body.max_tokens_per_doc)

@@ -25,6 +25,9 @@ __all__ = ["Server", "listening", "serve"]
 log = logging.getLogger("anyseek.server")
 
 HEADER_BYTES = 16 << 10
+SENT_BYTES = 256 << 10
+"""Of an answer that the system holds for a connection. It says that something was read once a third of it was: of the
+megabytes that it takes by itself, that may be minutes, in which a slow reader seems to stand still."""
 LAST_SECONDS = 5
 """After the time for draining, until what still runs is cut off."""
 
@@ -38,8 +41,8 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
         announce: told the address, once it is open.
 
     Returns:
-        Whether a thread is left behind that still loads the models. A program should then end with `os._exit`: such a
-        thread is in the middle of other libraries' code, and tidying up below it aborts.
+        Whether a thread is left behind that still loads the models, plans or computes. A program should then end with
+        `os._exit`: such a thread is in the middle of other libraries' code, and tidying up waits for it, or aborts.
 
     Raises:
         ConfigError: an address that cannot be listened on, or no readable keys.
@@ -54,7 +57,7 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
         Server(app, options).run(sockets=[opened])
     if engine.failure is not None:
         raise engine.failure
-    return engine.is_loading
+    return engine.is_busy
 
 
 def listening(options: ServerOptions) -> socket.socket:
@@ -70,6 +73,7 @@ def listening(options: ServerOptions) -> socket.socket:
         # Connections inherit it. asyncio sets it itself, but not on sockets that were opened like this one; the second
         # part of an answer then waits 40 ms for the client to acknowledge the first.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_BYTES)
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.host} port {options.port}: {error.strerror}") from error
     if options.keys is None and not is_loopback(str(opened.getsockname()[0])):
@@ -141,13 +145,16 @@ async def full(scope: Scope, receive: Receive, send: Send) -> None:
 class Patient(H11Protocol):
     """A connection of HTTP/1.1.
 
-    It waits for `seconds`, and no longer, for headers, and for the rest of a body that nobody wants. Beyond `most`
-    connections it only says so; what is no HTTP is answered as all other errors are.
+    It waits for `seconds`, and no longer, for headers, for the rest of a body that nobody wants, and for a client that
+    reads nothing of its answer; one that reads slowly is waited for. Beyond `most` connections it only says so; what is
+    no HTTP is answered as all other errors are.
     """
 
     seconds: float
     most: int
     _timer: asyncio.TimerHandle | None = None
+    _looking: asyncio.TimerHandle | None = None
+    _has_moved = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """It opens."""
@@ -165,6 +172,18 @@ class Patient(H11Protocol):
         """An answer has been sent."""
         super().on_response_complete()
         self._watch()
+        self._has_moved = True  # since what waits may be another answer than at the last look
+        self._look()
+
+    def pause_writing(self) -> None:
+        """More has been sent than was read."""
+        super().pause_writing()
+        self._look()
+
+    def resume_writing(self) -> None:
+        """Most of it was read."""
+        super().resume_writing()
+        self._has_moved = True
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
@@ -183,6 +202,8 @@ class Patient(H11Protocol):
         """It closes."""
         super().connection_lost(exc)
         self._stop()
+        if self._looking is not None:
+            self._looking.cancel()
 
     def _watch(self) -> None:
         """Begin to wait, or stop, as the state of the connection has it; a byte now and then gains no time."""
@@ -198,3 +219,18 @@ class Patient(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _look(self) -> None:
+        """While something is left to be read, see every `seconds` whether it has become less."""
+        left = self.transport.get_write_buffer_size()
+        if left and self._looking is None:
+            self._has_moved = False
+            self._looking = self.loop.call_later(self.seconds, self._look_again, left)
+
+    def _look_again(self, before: int) -> None:
+        """Cut the connection when nothing was read since; closing it would wait for that for ever."""
+        self._looking = None
+        if self._has_moved or self.transport.get_write_buffer_size() < before:
+            self._look()
+        else:
+            self.transport.abort()

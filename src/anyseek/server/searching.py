@@ -19,8 +19,9 @@ from anyseek.server.door import fetched_of
 from anyseek.server.faults import TAG, Fault, body_of, documented
 from anyseek.server.hits import ID, FileKind, Hit, hits_of
 from anyseek.server.inputs import Input, given
-from anyseek.server.parts import WHOLE, Strict, absent, one_of
+from anyseek.server.parts import WHOLE, Body, Strict, absent, one_of
 from anyseek.server.planning import opened
+from anyseek.server.sending import EVENTS, event
 from anyseek.server.service import Service
 from anyseek.server.shelf import Shelf
 
@@ -91,7 +92,7 @@ Example = Annotated[
 ]
 
 
-class SearchRequest(Strict):
+class SearchRequest(Body):
     """What is sought. Either `query` or `like`."""
 
     model_config = ConfigDict(json_schema_extra=one_of("query", "like"))
@@ -180,7 +181,7 @@ class _Search:
 def routes(service: Service, shelf: Shelf) -> APIRouter:
     """The endpoint."""
     router = APIRouter(tags=["library"])
-    events = {"text/event-stream": {"schema": {"type": "string"}}}
+    events = {EVENTS: {"schema": {"type": "string"}}}
     answers: dict[int | str, dict[str, Any]] = {200: {"model": SearchAnswer, "content": events}, **STATUSES}
 
     @router.post("/v1/search", response_model=SearchAnswer, responses=answers)
@@ -284,8 +285,8 @@ async def _streamed(asked: _Search, service: Service) -> Response:
     """An answer of events; what goes wrong before the first of them is answered as elsewhere."""
     loop, events = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
 
-    def tell(event: dict[str, Any]) -> None:
-        loop.call_soon_threadsafe(events.put_nowait, event)
+    def tell(told: dict[str, Any]) -> None:
+        loop.call_soon_threadsafe(events.put_nowait, told)
 
     task = asyncio.create_task(service.engine.in_thread(lambda: asked.run(tell)))
     task.add_done_callback(lambda _: events.put_nowait(None))
@@ -298,21 +299,16 @@ async def _streamed(asked: _Search, service: Service) -> Response:
         task.result()
 
     async def written() -> AsyncIterator[bytes]:
-        event = first
+        told = first
         try:
-            while event is not None:
-                yield _event(event["event"], event["data"])
-                event = await events.get()
+            while told is not None:
+                yield event(told["event"], told["data"])
+                told = await events.get()
             try:
-                yield _event("final", task.result())
+                yield event("final", task.result())
             except Exception as error:
-                yield _event("error", body_of(error))
+                yield event("error", body_of(error))
         finally:
             task.cancel()
 
-    return StreamingResponse(written(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-def _event(name: str, data: Any) -> bytes:
-    """One event."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+    return StreamingResponse(written(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})

@@ -94,18 +94,29 @@ class Service:
         scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
         return scores, rows
 
-    def check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
-        """Count the inputs of a request.
+    def count(self, request: Request, items: int) -> None:
+        """Count the inputs of a request, before anything is made of them; a query is one too.
 
         Raises:
-            Fault: 413 for too many of them, or too many characters in all prompts, of which each repeats the query.
+            Fault: 413 for too many of them.
+        """
+        most = self.options.bounds.items
+        entry_of(request.scope).items = items
+        if items > most:
+            raise Fault(413, f"the request has {items:,} items, more than {most:,}; send several", "too_many_items")
+
+    def check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
+        """Count the inputs of a request, and what stands in all its prompts, of which each repeats the query.
+
+        Raises:
+            Fault: 413 for too many of them, or too many parts or characters.
         """
         bounds = self.options.bounds
-        items = len(inputs) + (query is not None)
-        entry_of(request.scope).items = items
-        if items > bounds.items:
-            text = f"the request has {items:,} items, more than {bounds.items:,}; send several"
-            raise Fault(413, text, "too_many_items")
+        self.count(request, len(inputs) + (query is not None))
+        parts = sum(len(given.parts) for given in inputs) + (len(query.parts) * len(inputs) if query else 0)
+        if parts > bounds.parts:
+            text = f"the prompts have {parts:,} parts, more than {bounds.parts:,}; send several requests"
+            raise Fault(413, text, "too_many_parts")
         characters = sum(map(_characters, inputs)) + (_characters(query) * len(inputs) if query else 0)
         if characters > bounds.characters:
             text = f"the prompts have {characters:,} characters, more than {bounds.characters:,}; send several requests"

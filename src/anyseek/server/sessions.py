@@ -8,7 +8,8 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
+
+from starlette.requests import cookie_parser
 
 from anyseek.server.keys import Key
 
@@ -50,12 +51,8 @@ class Sessions:
 
 
 def token_of(header: str | None) -> str | None:
-    """The token in a Cookie header."""
-    try:
-        found = SimpleCookie(header or "").get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found else None
+    """The token in a Cookie header, whatever other programs on this machine have put beside it."""
+    return cookie_parser(header or "").get(COOKIE)
 
 
 def cookie(token: str, *, secure: bool) -> str:

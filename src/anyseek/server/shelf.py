@@ -1,14 +1,13 @@
 """The library that is served: its models read by the right rules, its folders by name, and what keeps it up to date."""
 
+import logging
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from anyseek.errors import ConfigError, SourceError
+from anyseek.errors import CapacityError, ConfigError, SourceError
 from anyseek.media import MediaOptions
 from anyseek.server.faults import Fault
 from anyseek.server.indexing import Indexing
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from anyseek.server.engine import Engine, Models
 
 __all__ = ["UPLOADS", "Shelf"]
+
+log = logging.getLogger("anyseek.server")
 
 UPLOADS = "uploads"
 """Folder of a library, and its name, for files that were sent to it."""
@@ -40,7 +41,7 @@ class Shelf:
         place: Path | str | None,
         folders: tuple[Path, ...] = (),
         *,
-        hold: int | None = None,
+        held_bytes: int = 0,
     ) -> None:
         """Serve the library that lies at `place`, once it is opened, and index folders then.
 
@@ -48,16 +49,17 @@ class Shelf:
             engine: computes for it.
             place: None for no library.
             folders: beside those that it knows.
-            hold: hold its vectors in memory, unless they take more bytes than this; None searches them on disk.
+            held_bytes: most memory for its vectors, which are searched on disk while they take more.
         """
         self.place, self.folders = place, folders
-        self._hold = hold
+        self._held_bytes = held_bytes
         self._engine = engine
         self.model = ""
         self._library: Library | None = None
         self._indexing: Indexing | None = None
         self._names: dict[str, str] = {}
         self._naming = threading.Lock()
+        self._holding = threading.Lock()
 
     def open(self, models: "Models") -> None:
         """Open the library, or make it, with models that the engine owns.
@@ -67,7 +69,6 @@ class Shelf:
         Raises:
             ConfigError: the library was made with another model or other settings.
             SourceError: a folder is not there.
-            CapacityError: its vectors are to be held, and take more memory than they may.
         """
         if self.place is None:
             return
@@ -95,18 +96,18 @@ class Shelf:
         library = Library.open(self.place, embedder, reranker, fusion=models.fusion)
         library.queries = queued(models.embedder, self._engine, strict)
         self.model = models.names["embedding"][0]
-        if self._hold is not None:
-            Store.open(self.place).hold(self._hold)  # by itself, since what is held refuses to grow beyond it later
-            library.store.hold()
-        self._indexing = Indexing(library, self.folders, self._refresh)
+        self._indexing = Indexing(library, self.folders, self._hold)
         self._library = library
         for left in Path(self._uploads).glob(".*.part") if self._uploads else ():
             if time.time() - left.stat().st_mtime > DAY:  # of a server that ended while it was coming
                 left.unlink(missing_ok=True)
 
     def begin(self) -> None:
-        """Bring the library up to date with the folders that were named, when the models are ready."""
-        if self._indexing is not None and self.folders:
+        """When the models are ready: hold the vectors, and bring the library up to date with the folders named."""
+        if self._indexing is None:
+            return
+        threading.Thread(target=self._hold, name="anyseek-holding", daemon=True).start()
+        if self.folders:
             self._indexing.start()
 
     def stop(self) -> None:
@@ -185,11 +186,15 @@ class Shelf:
             text = text.replace(place, places[place])
         return text
 
-    def _refresh(self) -> None:
-        """Read now what a job has changed of the vectors in memory, which else the next search would do."""
-        if self._hold is not None:
-            store = self.library.store
-            store.recall(np.eye(1, store.fingerprint.width)[0], 1)
+    def _hold(self) -> None:
+        """Hold the vectors, or read what a job has changed of them, if they take no more memory than they may."""
+        if not self._held_bytes:
+            return
+        with self._holding:
+            try:
+                self.library.store.hold(self._held_bytes)
+            except (CapacityError, MemoryError) as error:
+                log.info("searches read the disk: %s", error)
 
     def _check(self) -> None:
         """Raise Fault where there is no library."""

@@ -25,7 +25,7 @@ export function onLocked(ask) {
 /** The parsed answer of an endpoint. */
 export async function ask(method, path, { body, signal, headers = {}, raw } = {}) {
   const answer = await answered(method, path, { body, signal, headers, raw });
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : answer.json().catch(broken);
 }
 
 /** Which address a thing has. */
@@ -42,7 +42,7 @@ export async function* search(body, signal) {
     yield { event, data };
     if (event === "final") return;
   }
-  throw new ApiError(0, "The answer ended too early. Ask again.");
+  broken();
 }
 
 /** Events of a stream in the form of server-sent events. */
@@ -50,7 +50,7 @@ async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   while (true) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(broken);
     if (done) return;
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop() ?? "";
@@ -59,6 +59,12 @@ async function* events(stream) {
       if (found) yield found;
     }
   }
+}
+
+/** Say that an answer is not whole, unless it was left. */
+function broken(error) {
+  if (error?.name === "AbortError") throw error;
+  throw new ApiError(0, "The answer ended too early. Ask again.");
 }
 
 /** One event; null for a comment that only keeps the connection open. */

@@ -5,7 +5,7 @@ import { byId, icon, iconButton, make } from "./dom.js";
 import { readPicture, shown } from "./pictures.js";
 import { NOTHING } from "./state.js";
 
-const names = new Map();
+const things = new Map();
 
 export class Box {
   /**
@@ -80,8 +80,9 @@ export class Box {
 
   /** A thing of the library as an example. */
   example(id, how, without) {
-    const made = this.chip(thing(id, "thumbnail"), `${how} …`, `Remove the example: ${how}`, without, how === "Not like");
-    nameOf(id).then((name) => {
+    const made = this.chip(null, `${how} …`, `Remove the example: ${how}`, without, how === "Not like");
+    toldOf(id).then(({ name, thumbnail }) => {
+      made.firstElementChild.replaceWith(face(thumbnail));
       made.querySelector(".chip-name").textContent = `${how} ${name}`;
       made.querySelector("button").setAttribute("aria-label", `Remove the example: ${how} ${name}`);
     });
@@ -90,11 +91,10 @@ export class Box {
 
   /** A small picture with a name, which can be taken away. */
   chip(source, name, label, without, minus = false) {
-    const image = make("img", { src: source, alt: "", on: { error: () => image.replaceWith(icon("text")) } });
     return make(
       "li",
       { class: minus ? "chip minus" : "chip" },
-      image,
+      face(source),
       make("span", { class: "chip-name", text: name, dir: "auto" }),
       iconButton("close", label, () => {
         this.go({ ...without, all: false });
@@ -115,11 +115,19 @@ export class Box {
   }
 }
 
-/** The name of a thing's file. */
-function nameOf(id) {
-  if (!names.has(id)) {
-    const name = ask("GET", thing(id)).then((told) => told.name, () => "something that is gone");
-    names.set(id, name);
-  }
-  return names.get(id);
+/** A small picture; a sign for what has none. */
+function face(source) {
+  if (!source) return icon("text");
+  const image = make("img", { src: source, alt: "", on: { error: () => image.replaceWith(icon("text")) } });
+  return image;
+}
+
+/** What is known of a thing. */
+function toldOf(id) {
+  const unknown = () => {
+    things.delete(id); // it may be there, and only the server away
+    return { name: "something that is gone", thumbnail: null };
+  };
+  if (!things.has(id)) things.set(id, ask("GET", thing(id)).catch(unknown));
+  return things.get(id);
 }

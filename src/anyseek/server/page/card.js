@@ -30,7 +30,7 @@ export function card(hit, acts) {
   return item;
 }
 
-/** Show a score, and whether the reranker has read it. */
+/** Show what each search tells anew: the score, whether the reranker has read it, the passage that answers it. */
 export function weigh(item, hit) {
   const meter = item.querySelector(".score");
   const value = Math.max(0, Math.min(1, hit.score));
@@ -41,6 +41,8 @@ export function weigh(item, hit) {
   meter.title = `Score ${score(value)}, ${by}; similarity ${hit.similarity.toFixed(2)}`;
   meter.setAttribute("aria-label", `Score, ${by}`);
   item.querySelector(".number").textContent = score(value);
+  const words = item.querySelector(".face q");
+  if (words) words.textContent = passage(hit);
   item.querySelector(".where").textContent = [folderOf(hit), copies(hit), others(hit)].filter(Boolean).join(" · ");
 }
 
@@ -71,7 +73,7 @@ function face(hit) {
     make("span", { class: where ? "unseen" : "", text: kindOf(hit.kind) }),
     where && make("span", { text: where }),
   );
-  if (!hit.thumbnail) return make("span", { class: "face words" }, make("q", { text: passage(hit), dir: "auto" }), badge);
+  if (!hit.thumbnail) return make("span", { class: "face words" }, make("q", { dir: "auto" }), badge);
   const image = make("img", { src: hit.thumbnail, alt: "", loading: "lazy", decoding: "async", draggable: false });
   const settle = () => image.classList.add("there");
   image.addEventListener("load", settle);

@@ -63,9 +63,25 @@ export function keepsStill() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-/** Close a dialog by a click beside it. */
+/** Close a dialog by a click beside it; one that begins inside, as when words are selected, is none. */
 export function closeBeside(dialog, close = () => dialog.close()) {
+  let pressed = null;
+  dialog.addEventListener("pointerdown", (event) => (pressed = event.target));
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) close();
+    if (event.target === dialog && pressed === dialog) close();
   });
 }
+
+/** Replace what a place holds; the focus stays on what has the same name, or else goes to what is to have it then. */
+export function keepingFocus(place, replace, otherwise = place) {
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
+  const top = place.scrollTop;
+  replace();
+  place.scrollTop = top;
+  if (!held || held === document.activeElement) return;
+  const same = [...place.querySelectorAll("a, button:enabled")].find((one) => nameOf(one) === nameOf(held));
+  (held.isConnected ? held : (same ?? otherwise)).focus({ preventScroll: true });
+}
+
+/** What a button or a link is called. */
+const nameOf = (one) => one.getAttribute("aria-label") ?? one.textContent;

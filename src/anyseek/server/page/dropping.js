@@ -39,7 +39,7 @@ export function listen(acts) {
     take([...event.dataTransfer.files], Boolean(adds), acts);
   });
   document.addEventListener("paste", (event) => {
-    const file = pictureIn(event.clipboardData?.files ?? []);
+    const file = pictured(event.clipboardData);
     if (file && !document.querySelector("dialog[open]")) {
       event.preventDefault();
       acts.search(file);
@@ -49,6 +49,9 @@ export function listen(acts) {
 
 /** Whether files are dragged, rather than words or one of our own pictures. */
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+/** The picture that was copied; none for words, to which some programs add a picture of them. */
+const pictured = (copied) => (!copied || copied.types.includes("text/plain") ? null : pictureIn(copied.files));
 
 /** Show where files can be dropped, above whatever is open. */
 function show(veil, acts) {

@@ -81,7 +81,7 @@ export class Filters {
     for (const field of this.panel.elements) {
       if (!field.name || !field.checkValidity()) continue;
       if (field.type === "checkbox") change[field.name] = field.checked;
-      else if (field.name === "top") change.top = Number(field.value);
+      else if (field.name === "top") change.top = Number(field.value) || this.state().top; // an address may have any number
       else if (field.name !== "words" || field.dataset.touched) change[field.name] = field.value;
     }
     return change;
@@ -101,7 +101,10 @@ export class Filters {
   /** A filter that is set, and can be taken away. */
   chip(name, value) {
     const text = `${TITLES[name]} ${value}${UNITS[name] ?? ""}`;
-    const remove = () => this.go({ [name]: NOTHING[name], all: false });
+    const remove = () => {
+      this.go({ [name]: NOTHING[name], all: false });
+      this.toggle.focus();
+    };
     return make("span", { class: "chip" }, make("span", { class: "chip-name", text }), iconButton("close", `Remove the filter: ${text}`, remove));
   }
 

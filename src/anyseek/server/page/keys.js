@@ -1,7 +1,10 @@
 /** The dialog that asks for a key, and the session that it opens. */
 
-import { ask, onLocked } from "./api.js";
+import { ApiError, ask, onLocked } from "./api.js";
 import { byId, make } from "./dom.js";
+
+const UNKNOWN = "This key is not known here.";
+const FOREIGN = /[^\x21-\x7e]/; // no key has such a character, and no header can
 
 /** What the page may do: `{keys: boolean, role: string | null}`. */
 export class Session {
@@ -42,12 +45,14 @@ export class Session {
       const field = make("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: false });
       const submit = async (event) => {
         event.preventDefault();
+        const key = field.value.trim();
         try {
-          await ask("POST", "/v1/session", { headers: { Authorization: `Bearer ${field.value.trim()}` } });
+          if (FOREIGN.test(key)) throw new ApiError(401, UNKNOWN);
+          await ask("POST", "/v1/session", { headers: { Authorization: `Bearer ${key}` } });
           this.told = await ask("GET", "/v1/session");
           this.dialog.close("given");
         } catch (error) {
-          wrong.textContent = error.status === 401 ? "This key is not known here." : error.message;
+          wrong.textContent = error.status === 401 ? UNKNOWN : error.message;
           field.select();
         }
       };

@@ -1,7 +1,7 @@
 /** The panel of the library: what it holds, how far indexing is, what failed, and files that are added. */
 
 import { ask } from "./api.js";
-import { button, byId, closeBeside, icon, iconButton, make } from "./dom.js";
+import { button, byId, closeBeside, icon, iconButton, keepingFocus, make } from "./dom.js";
 import { KINDS, bytes, count, duration, plural } from "./format.js";
 import { Uploads } from "./uploads.js";
 
@@ -17,7 +17,7 @@ export class LibraryPanel {
     [this.session, this.changed] = [session, changed];
     [this.dialog, this.status] = [byId("library"), byId("status")];
     [this.library, this.timer] = [null, 0];
-    this.body = make("div", { class: "drawer-body" });
+    this.body = make("div", { class: "drawer-body", tabIndex: -1 });
     this.failed = make("div", {});
     this.uploads = new Uploads(() => this.refresh());
     this.status.addEventListener("click", () => this.open());
@@ -25,17 +25,25 @@ export class LibraryPanel {
     closeBeside(this.dialog);
   }
 
-  /** Ask how the library is; again soon while it is being indexed. */
+  /** Ask how the library is; again soon while it is being indexed, and at the end of that, what failed. */
   async refresh() {
     clearTimeout(this.timer);
+    let library;
     try {
-      this.library = await ask("GET", "/v1/library");
+      library = await ask("GET", "/v1/library");
     } catch (error) {
       this.problem(error);
       return;
     }
+    if (this.body.matches(":active")) {
+      this.timer = setTimeout(() => this.refresh(), BUSY); // what is replaced under a finger is not pressed
+      return;
+    }
+    const hasEnded = isBusy(this.library?.job) && !isBusy(library.job);
+    this.library = library;
     this.show();
-    if (isBusy(this.library.job)) this.timer = setTimeout(() => this.refresh(), BUSY);
+    if (isBusy(library.job)) this.timer = setTimeout(() => this.refresh(), BUSY);
+    if (hasEnded && this.dialog.open) await this.listFailures();
   }
 
   /** Say that there is no library, or try again when that may help. */
@@ -114,33 +122,32 @@ export class LibraryPanel {
       const job = await ask(method, "/v1/library/index", { body });
       if (job?.state) this.library = { ...this.library, job };
       this.show();
-      await this.watch();
+      await this.refresh();
     } catch (error) {
       this.body.prepend(make("p", { class: "wrong", role: "alert", text: error.message }));
     }
   }
 
-  /** Follow a run until it ends, then tell what failed in it. */
-  async watch() {
-    await this.refresh();
-    await this.listFailures();
-  }
-
   /** Learn which files failed, and why. */
   async listFailures() {
     if (!this.library?.failed) {
-      this.failed.replaceChildren();
+      this.fail();
       return;
     }
     const { data, has_more: hasMore } = await ask("GET", `/v1/library/files?state=failed&limit=${SHOWN}`);
     const rows = data.map((file) => make("li", {}, make("strong", { text: file.path, dir: "auto" }), make("span", { text: file.reason ?? "", dir: "auto" })));
-    this.failed.replaceChildren(
+    this.fail(
       make("section", { class: "failures" },
         make("h3", {}, icon("warning"), `${plural(this.library.failed, "file")} failed`),
         make("ul", { class: "reasons" }, ...rows),
         hasMore ? make("p", { class: "quiet", text: `The first ${SHOWN} are shown.` }) : "",
         this.session.mayWrite ? button("Try them again", () => this.act("POST", { retry: true })) : ""),
     );
+  }
+
+  /** Show what failed, or nothing. */
+  fail(...sections) {
+    keepingFocus(this.body, () => this.failed.replaceChildren(...sections));
   }
 }
 
@@ -166,13 +173,4 @@ const tile = (number, name, picture) => make("div", { class: "tile" }, icon(pict
 function facts(told) {
   const plain = Object.entries(told).filter(([, value]) => value !== null && typeof value !== "object" && value !== "");
   return make("dl", {}, ...plain.flatMap(([name, value]) => [make("dt", { text: name.replaceAll("_", " ") }), make("dd", { text: String(value) })]));
-}
-
-/** Replace what a place holds, and leave the focus on the button of the same name. */
-function keepingFocus(place, replace) {
-  const held = place.contains(document.activeElement) ? document.activeElement.textContent : null;
-  const top = place.scrollTop;
-  replace();
-  place.scrollTop = top;
-  if (held !== null) [...place.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
 }

@@ -42,7 +42,10 @@ function go(change) {
   const next = { ...state, ...written, ...change };
   const isSame = known(next) === asked && !location.hash;
   state = next;
-  if (!isSame) keep("pushState", address(state), {});
+  if (!isSame) {
+    keep("pushState", address(state), {});
+    scrollTo(0, 0);
+  }
   viewer.hide();
   follow(isSame);
 }
@@ -79,10 +82,11 @@ async function run() {
   running = new AbortController();
   const { signal } = running;
   asked = known(state);
-  byId("notice").replaceChildren();
+  notice();
   if (!asks(state)) {
     results.clear();
     tell("");
+    if (state.unlike.length) complain("Add words or a picture: an example of what is not sought is not enough.");
     return;
   }
   results.wait();
@@ -117,7 +121,7 @@ async function attempt(signal) {
 function heard(event, data) {
   const reading = byId("reading");
   if (event === "first") {
-    results.show(data.results, false);
+    show(data.results, false);
     tell(data.results.length ? "Reading the best closely" : "Searching");
   } else if (event === "progress") {
     reading.hidden = !data.of;
@@ -126,14 +130,20 @@ function heard(event, data) {
   } else if (event === "final") finish(data);
 }
 
+/** Show hits, and tell the viewer. */
+function show(hits, isFinal) {
+  results.show(hits, isFinal);
+  viewer.among(hits);
+}
+
 /** The whole answer is there. */
 function finish(data) {
-  results.show(data.results, true);
+  show(data.results, true);
   const seconds = Object.values(data.seconds ?? {}).filter(Number.isFinite);
   const total = data.seconds?.total ?? seconds.reduce((sum, one) => sum + one, 0);
   const shown = `${plural(data.results.length, "result")} in ${took(total)}`;
   tell(state.all && data.results.length ? `The nearest there is: ${shown}` : data.results.length ? shown : "");
-  if (!data.results.length) byId("notice").replaceChildren(nothing(data));
+  if (!data.results.length) notice(nothing(data));
 }
 
 /** An answer without hits. */
@@ -148,11 +158,11 @@ function nothing(data) {
       isNarrow ? button("Search without filters", () => go({ ...NOTHING, q: state.q, picture: state.picture, like: state.like, unlike: state.unlike })) : ""));
 }
 
-/** A search that failed. */
+/** A search that failed; hits that had come by then stay. */
 function fail(error) {
-  results.clear();
+  if (results.isWaiting) results.clear();
   tell("");
-  byId("notice").replaceChildren(
+  notice(
     make("div", { class: "notice bad" }, icon("warning"),
       make("h2", { text: "This search failed" }),
       make("p", { text: error instanceof ApiError ? error.message : "The page met a fault." }),
@@ -162,8 +172,15 @@ function fail(error) {
 
 /** Something that cannot be done, said where results are. */
 function complain(message) {
-  const bar = make("div", { class: "notice bad slim" }, icon("warning"), make("p", { text: message }), button("Close", () => bar.remove()));
-  byId("notice").replaceChildren(bar);
+  notice(make("div", { class: "notice bad slim" }, icon("warning"), make("p", { text: message }), button("Close", () => notice())));
+}
+
+/** Say something above the hits, or nothing; a button that goes with what was said leaves the focus to the hits' place. */
+function notice(...said) {
+  const place = byId("notice");
+  const held = place.contains(document.activeElement);
+  place.replaceChildren(...said);
+  if (held) byId("main").focus({ preventScroll: true });
 }
 
 /** The line above the hits. */
@@ -182,33 +199,37 @@ function pause(milliseconds, signal) {
   });
 }
 
-/** Show a hit in full; the back button closes it. */
+/** Show a hit in full; the back button closes it, or leaves the page where its address has brought one here. */
 function openHit(id) {
-  keep(history.state?.viewer ? "replaceState" : "pushState", address(state, id), { viewer: true });
+  if (location.hash) keep("replaceState", address(state, id), { viewer: Boolean(history.state?.viewer) });
+  else keep("pushState", address(state, id), { viewer: true });
   showHit();
 }
 
-/** Close it, and go back to where it stands among the hits. */
+/** Close it. */
 function closeHit() {
-  const id = location.hash.slice(1);
   if (history.state?.viewer) history.back();
   else {
     keep("replaceState", address(state), {});
     showHit();
   }
-  results.focus(id);
 }
 
-/** Show the hit that the address names, if it names one. */
+/** Show the hit that the address names; where it names none, go back to the place of the open one among the hits. */
 async function showHit() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  const id = location.hash.slice(1);
   if (!id) {
+    const left = viewer.standing;
     viewer.hide();
+    if (left) results.focus(left.id);
     return;
   }
-  const hit = results.hits.find((one) => one.id === id) ?? (await ask("GET", thing(id)).catch(complained));
-  if (hit && decodeURIComponent(location.hash.slice(1)) === id) viewer.show(hit, results.hits);
+  const hit = here().find((one) => one.id === id) ?? (await ask("GET", thing(id)).catch(complained));
+  if (hit && location.hash.slice(1) === id) viewer.show(hit, here());
 }
+
+/** The hits, if they are of what is asked now. */
+const here = () => (results.isWaiting ? [] : results.hits);
 
 /** A hit that cannot be shown. */
 function complained(error) {

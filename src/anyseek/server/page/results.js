@@ -15,6 +15,11 @@ export class Results {
     this.list.addEventListener("keydown", (event) => this.keyed(event));
   }
 
+  /** Whether nothing has come yet of what is searched now, so that the hits are those of another search. */
+  get isWaiting() {
+    return this.list.getAttribute("aria-busy") === "true";
+  }
+
   /** A search begins: keep what is there, dimmed, or show where cards will be. */
   wait() {
     this.list.setAttribute("aria-busy", "true");
@@ -34,13 +39,15 @@ export class Results {
     const kept = new Map([...this.list.children].filter((item) => item.dataset.id).map((item) => [item.dataset.id, item]));
     const before = new Map([...kept].map(([id, item]) => [id, item.getBoundingClientRect()]));
     const items = hits.map((hit) => {
-      const item = kept.get(hit.id) ?? card(hit, this.acts);
-      if (kept.has(hit.id)) weigh(item, hit);
+      const item = kept.get(hit.id);
+      if (item?.querySelector(".name").textContent !== hit.name) return card(hit, this.acts); // or told by another copy
+      weigh(item, hit);
       return item;
     });
     const held = this.list.contains(document.activeElement) ? document.activeElement : null;
     this.list.replaceChildren(...items);
     if (held?.isConnected) held.focus({ preventScroll: true });
+    else if (held) this.focus();
     this.hits = hits;
     this.list.setAttribute("aria-busy", "false");
     this.list.dataset.stage = isFinal ? "final" : "first";
@@ -55,10 +62,10 @@ export class Results {
     delete this.list.dataset.stage;
   }
 
-  /** Put the focus on a hit; on the first one when it is not there. */
+  /** Put the focus on a hit; on the first one when it is not there, and on their place where there is none. */
   focus(id) {
     const item = [...this.list.children].find((one) => one.dataset.id === id) ?? this.list.firstElementChild;
-    item?.querySelector(".open")?.focus();
+    (item?.querySelector(".open") ?? byId("main")).focus();
   }
 
   /** Arrow keys go from card to card, by where they stand. */

@@ -35,6 +35,7 @@ export class Uploads {
   async send(file, told) {
     told.textContent = "being read …";
     try {
+      await readable(file);
       const headers = { "Content-Type": "application/octet-stream" };
       const made = await ask("POST", `/v1/library/files?name=${encodeURIComponent(file.name)}`, { raw: file, headers });
       told.textContent = `added as ${made.path}`;
@@ -51,5 +52,14 @@ export class Uploads {
     const files = [...this.input.files];
     this.input.value = "";
     this.add(files);
+  }
+}
+
+/** Whether a file can be read at all: sent, a folder would look like a server that does not answer. */
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Error("This is a folder, or cannot be read. Give folders to the server when you start it.");
   }
 }

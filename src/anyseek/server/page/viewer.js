@@ -2,7 +2,7 @@
 
 import { errorOf } from "./api.js";
 import { whereTo } from "./card.js";
-import { button, byId, closeBeside, icon, iconButton, isWriting, make } from "./dom.js";
+import { button, byId, closeBeside, icon, iconButton, isWriting, keepingFocus, make } from "./dom.js";
 import { count, folderOf, kindOf, place, score } from "./format.js";
 import { stageOf } from "./stage.js";
 
@@ -13,10 +13,7 @@ export class Viewer {
     this.dialog = byId("viewer");
     this.hit = null;
     this.hits = [];
-    this.dialog.addEventListener("cancel", (event) => {
-      event.preventDefault();
-      acts.close();
-    });
+    this.dialog.addEventListener("close", () => this.hit && !this.dialog.open && acts.close()); // by Escape
     this.dialog.addEventListener("keydown", (event) => this.keyed(event));
     closeBeside(this.dialog, acts.close);
   }
@@ -28,14 +25,42 @@ export class Viewer {
    */
   show(hit, hits) {
     if (this.hit?.id === hit.id && this.dialog.open) return;
-    [this.hit, this.hits] = [hit, hits];
-    const at = hits.findIndex((one) => one.id === hit.id);
-    const stage = make("div", { class: "stage" });
-    stage.append(stageOf(hit, (address) => this.explain(stage, address)));
-    this.dialog.replaceChildren(this.head(hit, at), stage, this.side(hit));
-    if (!this.dialog.open) this.dialog.showModal();
+    this.settle(hit, hits);
+    const stage = make("div", { class: "stage", tabIndex: -1 });
+    stage.append(stageOf(this.hit, (address) => this.explain(stage, address)));
+    keepingFocus(this.dialog, () => this.dialog.replaceChildren(this.head(), stage, this.side()), stage);
+    if (this.dialog.open) return;
+    this.dialog.showModal();
     this.dialog.querySelector(".viewer-close").focus();
-    this.dialog.querySelector(".side").scrollTop = 0;
+  }
+
+  /** Learn which hits there are by now: the open one may stand elsewhere, with another score. What plays goes on. */
+  among(hits) {
+    if (!this.hit) return;
+    this.settle(this.hit, hits);
+    const [head, stage, side] = this.dialog.children;
+    const [top, renewed] = [side.scrollTop, this.side()];
+    keepingFocus(this.dialog, () => {
+      head.replaceWith(this.head());
+      side.replaceWith(renewed);
+    }, stage);
+    renewed.scrollTop = top;
+  }
+
+  /** Note a hit, as the hits tell of it where it is one of them. */
+  settle(hit, hits) {
+    [this.hit, this.hits] = [hits.find((one) => one.id === hit.id) ?? hit, hits];
+  }
+
+  /** Where it stands among the hits; another part of a file stands where the file does, and -1 is nowhere. */
+  at() {
+    const { id } = this.hit;
+    return this.hits.findIndex((one) => one.id === id || one.others.some((other) => other.id === id));
+  }
+
+  /** The hit that it stands at; null while nothing is open. */
+  get standing() {
+    return (this.hit && this.hits[this.at()]) ?? null;
   }
 
   /** Close, and stop what plays. */
@@ -46,7 +71,8 @@ export class Viewer {
   }
 
   /** The line above: the name, and the way to the next ones. */
-  head(hit, at) {
+  head() {
+    const [hit, at] = [this.hit, this.at()];
     const step = (by) => () => this.step(by);
     const where = place(hit);
     const name = make("h2", { id: "viewer-name", dir: "auto" }, hit.name, where && make("small", { text: where }));
@@ -59,7 +85,8 @@ export class Viewer {
   }
 
   /** What is known of it, and what can be done with it. */
-  side(hit) {
+  side() {
+    const { hit } = this;
     const where = place(hit);
     const open = { page: `Open the PDF at ${where}`, video: "Open the video", image: "Open the picture", text: "Open the file" };
     const pairs = [
@@ -103,7 +130,7 @@ export class Viewer {
 
   /** Go to the hit before or after. */
   step(by) {
-    const at = this.hits.findIndex((one) => one.id === this.hit.id);
+    const at = this.at();
     const next = at < 0 ? null : this.hits[at + by];
     if (next) this.acts.open(next.id);
   }
