@@ -198,6 +198,16 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def forgive(page: "Page", troubles: list[str], words: str) -> None:
+    """Wait for the trouble that a test provokes, which may be told later than the page shows it, and forget it."""
+    end = time.monotonic() + WAIT
+    while not troubles:
+        assert time.monotonic() < end, f"the page met no trouble with {words!r}"
+        page.wait_for_timeout(50)
+    assert all(words in text for text in troubles), troubles
+    troubles.clear()
+
+
 @contextmanager
 def serving(log: Path, *arguments: str | Path) -> Iterator[str]:
     """The address of `anyseek serve`, which ends with the block."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.conftest import BREAK, FINAL, Play, Served, Visit, stage
+from tests.browser.conftest import BREAK, FINAL, Play, Served, Visit, forgive, stage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,8 +41,7 @@ def test_hits_that_came_before_the_connection_broke_stay(visit: Visit, served: S
         page.get_by_role("button", name="Try again").click()
         expect(page.locator(f"{FINAL} .hit")).to_have_count(1)
         expect(page.get_by_role("heading", name="This search failed")).to_have_count(0)
-    assert all("ERR_INCOMPLETE_CHUNKED_ENCODING" in text for text in troubles), troubles
-    troubles.clear()
+    forgive(page, troubles, "ERR_INCOMPLETE_CHUNKED_ENCODING")
 
 
 def test_a_busy_server_is_asked_again_after_as_long_as_it_says(
@@ -57,7 +56,8 @@ def test_a_busy_server_is_asked_again_after_as_long_as_it_says(
         first, second = play.times
         assert second - first >= 2
     expect(page.locator("#message")).to_have_text(re.compile("2 results in"))
-    assert len(troubles) == 1 and "503" in troubles.pop()
+    assert len(troubles) <= 1
+    forgive(page, troubles, "503")
 
 
 def test_a_card_shows_the_passage_that_answers_what_is_asked_now(visit: Visit, served: Served) -> None:

@@ -46,6 +46,7 @@ export class Session {
       const submit = async (event) => {
         event.preventDefault();
         const key = field.value.trim();
+        wrong.textContent = ""; // so that the same words are told again
         try {
           if (FOREIGN.test(key)) throw new ApiError(401, UNKNOWN);
           await ask("POST", "/v1/session", { headers: { Authorization: `Bearer ${key}` } });
