@@ -9,8 +9,9 @@ from schemathesis.generation.meta import TestPhase
 
 SOURCES = ("source_not_decodable", "source_refused", "source_not_found", "invalid_input", "file_not_readable")
 """Codes of what is told by a source's content alone: it is no picture, or has no such page."""
-TOGETHER = ("invalid_filter", "folder_not_found", "invalid_name", "empty_body")
-"""Codes of what no schema can say: the end of a range before its start, a folder that the library does not have."""
+TOGETHER = ("invalid_filter", "folder_not_found", "invalid_name", "empty_body", "invalid_pairs")
+"""Codes of what no schema can say: the end of a range before its start, a folder that the library does not have, two
+queries for three documents."""
 
 
 WHOLE, STEP = 30, 15

@@ -30,8 +30,11 @@ def test_paths_and_answers(live: Running, models: Models) -> None:
     assert set(document["paths"]) == {
         "/v1/embeddings",
         "/v2/embed",
+        "/rerank",
         "/v1/rerank",
         "/v2/rerank",
+        "/score",
+        "/v1/score",
         "/v1/session",
         "/v1/search",
         "/v1/library",

@@ -24,7 +24,7 @@ def scores(found: dict[str, Any]) -> list[float]:
     return [by_index[number] for number in range(len(by_index))]
 
 
-@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
 def test_texts(live: Running, models: Models, path: str) -> None:
     documents = ["a red apple", {"text": "a dog"}, "word " * 200, ""]
     plain = ["a red apple", "a dog", "word " * 200, ""]
@@ -119,3 +119,52 @@ def test_errors(live: Running, body: Any, status: int, param: str) -> None:
     answer = live.post("/v1/rerank", body)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize("path", ["/score", "/v1/score"])
+@pytest.mark.parametrize(
+    "names", [("queries", "documents"), ("queries", "items"), ("text_1", "text_2"), ("data_1", "data_2")]
+)
+def test_scores_of_one_query(live: Running, models: Models, path: str, names: tuple[str, str]) -> None:
+    documents = ["a red apple", "a dog", "word " * 50]
+    answer = live.post(path, {names[0]: "apple", names[1]: documents, "instruction": "Find it."})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    asked = Item((Text("apple"),), "Find it.")
+    expected = models.reranker.predict([(asked, one) for one in documents])
+    assert np.abs(np.array([row["score"] for row in found["data"]]) - expected).max() < CLOSE
+    assert [(row["index"], row["object"]) for row in found["data"]] == [(0, "score"), (1, "score"), (2, "score")]
+    assert (found["object"], found["model"]) == ("list", "small-reranker")
+    tokens = sum(models.reranker.plan(asked, one).tokens for one in documents)
+    assert found["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
+
+
+def test_scores_of_pairs(live: Running, models: Models) -> None:
+    queries = ["apple", {"image": picture(1)}, {"content": [{"type": "text", "text": "a dog"}]}]
+    documents = [{"image": picture(2)}, "b", {"content": [{"type": "image_url", "image_url": {"url": picture(1)}}]}]
+    pairs = [("apple", Item((Image(png(seed=2)),))), (Item((Image(png(seed=1)),)), "b")]
+    pairs.append(("a dog", Item((Image(png(seed=1)),))))
+    found = live.post("/score", {"queries": queries, "documents": documents}).json()
+    expected = models.reranker.predict(pairs)
+    assert np.abs(np.array([row["score"] for row in found["data"]]) - expected).max() < CLOSE
+    alone = live.post("/score", {"text_1": "apple", "text_2": "b"}).json()
+    assert abs(alone["data"][0]["score"] - models.reranker.predict([("apple", "b")])[0]) < CLOSE
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        ({"documents": ["a"]}, "queries", "invalid_request"),
+        ({"queries": "a"}, "documents", "invalid_request"),
+        ({"queries": "a", "text_1": "a", "documents": "b"}, "queries", "invalid_request"),
+        ({"queries": ["a", "b"], "documents": ["c"]}, "queries", "invalid_pairs"),
+        ({"text_1": ["a", "b"], "text_2": ["c", "d", "e"]}, "text_1", "invalid_pairs"),
+        ({"queries": "a", "items": []}, "items", "invalid_request"),
+        ({"queries": "a", "items": ["b", {"image": uri(b"no picture")}]}, "items[1].image", "source_not_decodable"),
+        ({"queries": ["a", {"image": uri(b"none")}], "items": ["b", "c"]}, "queries[1].image", "source_not_decodable"),
+    ],
+)
+def test_errors_of_pairs(live: Running, body: Any, param: str, code: str) -> None:
+    answer = live.post("/v1/score", body)
+    assert answer.status_code == 400, answer.text
+    assert (answer.json()["error"]["param"], answer.json()["error"]["code"]) == (param, code)

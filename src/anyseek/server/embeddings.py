@@ -15,11 +15,11 @@ from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
 from anyseek.server.faults import Fault, documented
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
-from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, absent, one_of
+from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, absent, given_as, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
-__all__ = ["meta", "routes"]
+__all__ = ["Name", "meta", "routes"]
 
 STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 Whole = Literal["float", "int8", "uint8", "binary", "ubinary"]
@@ -129,7 +129,7 @@ def routes(service: Service) -> APIRouter:
         embedder = models.embedder
         assert embedder is not None
         dim = _checked_dim(embedder, body.dimensions, "dimensions")
-        name, asked = _asked(body)
+        name, asked = given_as(body, "input", "messages")
         service.count(request, len(asked) if isinstance(asked, list) else 1)
         inputs = listed(asked, name, body.instruction)
         states, rows = await service.embed(request, inputs, None, whole=body.truncate == "NONE")
@@ -152,7 +152,7 @@ def routes(service: Service) -> APIRouter:
         embedder = models.embedder
         assert embedder is not None
         dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
-        name, asked = _cohere_asked(body)
+        name, asked = given_as(body, "texts", "images", "inputs")
         service.count(request, len(asked))
         instruction = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
         inputs = _cohere_inputs(asked, name, instruction)
@@ -173,29 +173,6 @@ def routes(service: Service) -> APIRouter:
         return await written(answer, states.numel() * len(kinds))
 
     return router
-
-
-def _asked(body: EmbeddingsRequest) -> tuple[str, Any]:
-    """The field that holds the inputs of a request, and what it holds.
-
-    Raises:
-        Fault: 400 for none, or for both ways at once.
-    """
-    if (body.input is None) == (body.messages is None):
-        raise Fault(400, "give either input or messages", "invalid_request", param="input")
-    return ("input", body.input) if body.messages is None else ("messages", body.messages)
-
-
-def _cohere_asked(body: EmbedRequest) -> tuple[str, list[Any]]:
-    """The field that holds the inputs of a request, and what it holds.
-
-    Raises:
-        Fault: 400 for none, or for several ways at once.
-    """
-    ways = [name for name in ("texts", "images", "inputs") if getattr(body, name) is not None]
-    if len(ways) != 1:
-        raise Fault(400, "give one of texts, images and inputs", "invalid_request", param=(ways or ["texts"])[0])
-    return ways[0], getattr(body, ways[0])
 
 
 def _cohere_inputs(asked: Sequence[Any], name: str, instruction: str | None) -> list[Given]:

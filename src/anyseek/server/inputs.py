@@ -26,7 +26,7 @@ from anyseek.server.parts import (
     source_of,
 )
 
-__all__ = ["Content", "Fields", "Given", "Input", "Inputs", "Message", "Messages", "given", "listed", "told"]
+__all__ = ["Content", "Fields", "Given", "Input", "Inputs", "Message", "Messages", "Several", "given", "listed", "told"]
 
 FORMS = (
     "must be a string, an object of text, image and video, an object with content, a part with its type, or a list of "
@@ -112,12 +112,15 @@ def _form(value: Any) -> str | None:
     return shape(value) if isinstance(value, str | list) and not is_ids else None
 
 
+def _several(value: Any) -> str | None:
+    """The branch of one input or a list of them."""
+    return TAG + "inputs" if isinstance(value, list) else _form(value)
+
+
 def _forms(value: Any) -> str | None:
     """The branch of the whole: one input, or a list of them, or of messages that are one."""
-    if not isinstance(value, list):
-        return _form(value)
-    is_talk = bool(value) and all(isinstance(entry, dict) and "role" in entry for entry in value)
-    return TAG + ("messages" if is_talk else "inputs")
+    is_talk = isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "role" in one for one in value)
+    return TAG + "messages" if is_talk else _several(value)
 
 
 def _talks(value: Any) -> str:
@@ -158,6 +161,15 @@ Input = Annotated[
     | Annotated[Parts, Tag(TAG + "list")],
     Discriminator(_form, custom_error_type="input", custom_error_message=FORMS),
 ]
+Several = Annotated[
+    Annotated[str, Tag(TAG + "string")]
+    | Annotated[Fields, Tag(TAG + "fields")]
+    | Annotated[Content, Tag(TAG + "content")]
+    | Annotated[AnyPart, Tag(TAG + "part")]
+    | Annotated[Many[Input], Field(min_length=1), Tag(TAG + "inputs")],
+    Discriminator(_several, custom_error_type="input", custom_error_message=FORMS),
+]
+"""One input, or a list of them."""
 Inputs = Annotated[
     Annotated[str, Tag(TAG + "string")]
     | Annotated[Fields, Tag(TAG + "fields")]
@@ -177,7 +189,7 @@ def listed(inputs: Any, name: str, instruction: str | None) -> list[Given]:
     """The inputs of a request, in their order.
 
     Args:
-        inputs: `Inputs` or `Messages`.
+        inputs: `Inputs`, `Several` or `Messages`.
         name: of the field that holds them.
         instruction: for inputs without their own.
 

@@ -22,7 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from anyseek.items import Image, Page, Part, Text, Video
-from anyseek.server.faults import TAG
+from anyseek.server.faults import TAG, Fault
 from anyseek.server.options import MOST_ITEMS
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "TextPart",
     "Texts",
     "absent",
+    "given_as",
     "one_of",
     "part_of",
     "shape",
@@ -132,6 +133,19 @@ def absent(**told: Any) -> Any:
 def one_of(*names: str) -> JsonDict:
     """What stands in a schema of which exactly one of these fields must be there."""
     return {"oneOf": [{"required": [name]} for name in names]}
+
+
+def given_as(body: Body, *names: str) -> tuple[str, Any]:
+    """Which of some fields a request has, and what it holds.
+
+    Raises:
+        Fault: 400 for none, or for several at once.
+    """
+    there = [name for name in names if getattr(body, name) is not None]
+    if len(there) != 1:
+        text = f"give one of {', '.join(names[:-1])} and {names[-1]}"
+        raise Fault(400, text, "invalid_request", param=(there or names)[0])
+    return there[0], getattr(body, there[0])
 
 
 def _is_whole(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 
 from anyseek.engine.compute import Row, row_of
 from anyseek.engine.prefixes import WORTH
@@ -73,30 +74,32 @@ def plan_items(
 
 
 def plan_pairs(
-    processor: Processor, fetched: Fetched, query: Given, documents: Sequence[Given], most: int | None
+    processor: Processor, fetched: Fetched, queries: Sequence[Given], documents: Sequence[Given], most: int | None
 ) -> list[Plan]:
-    """One plan of a reranking prompt for each document, to be called in any thread; the query is opened at once.
+    """One plan of a reranking prompt for each document, to be called in any thread; an only query is opened at once.
 
     Args:
         processor: of the reranking model.
         fetched: for the request.
-        query: of the request.
-        documents: likewise.
+        queries: one for all documents, or one for each.
+        documents: of the request.
         most: tokens that are left of each document's text; None leaves all.
 
     Raises:
-        InputError: the query cannot be opened.
+        InputError: the only query cannot be opened.
     """
-    asked = opened(query, processor, fetched)
+    shared = opened(queries[0], processor, fetched) if len(queries) == 1 else None
 
-    def plan(given: Given) -> Planned:
+    def plan(query: Given, given: Given) -> Planned:
+        asked = shared or opened(query, processor, fetched)
         item, cut = _shortened(opened(given, processor, fetched), most, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)
         return replace(row, cut=row.cut + cut, place=given.place)
 
-    return [partial(plan, given) for given in documents]
+    pairs = zip(queries if shared is None else repeat(queries[0]), documents, strict=shared is None)
+    return [partial(plan, query, given) for query, given in pairs]
 
 
 def opened(given: Given, processor: Processor, fetched: Fetched) -> Item:

@@ -1,30 +1,32 @@
-"""Relevance: `/v1/rerank` and `/v2/rerank`, as Jina and Cohere have it. Every document gets one score."""
+"""Relevance: `/rerank` as Jina and Cohere have it, `/score` as vLLM does. Every document gets one score."""
 
+import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from anyseek.server.answers import written
-from anyseek.server.embeddings import meta
-from anyseek.server.faults import documented
-from anyseek.server.inputs import Input, given
-from anyseek.server.parts import Body, Many, Number, Priority, Strict
+from anyseek.server.embeddings import Name, meta
+from anyseek.server.faults import Fault, documented
+from anyseek.server.inputs import Input, Several, given, listed
+from anyseek.server.parts import Body, Many, Number, Priority, Strict, absent, given_as, one_of
 from anyseek.server.service import Service
 
 __all__ = ["routes"]
 
 STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
+QUERIES, DOCUMENTS = ("queries", "text_1", "data_1"), ("documents", "items", "text_2", "data_2")
+"""What the two sides of pairs are called, by whom."""
 
 
 class RerankRequest(Body):
     """A query and the documents to order by it."""
 
-    model: str | None = Field(
-        None, max_length=256, description="Which model; /v1/models lists them. Without it, the one that is served."
-    )
+    model: str | None = Name
     query: Input
     documents: Many[Input] = Field(min_length=1)
     top_n: Number | None = Field(None, description="Most results; all without it.")
@@ -59,6 +61,51 @@ class RerankAnswer(Strict):
     meta: dict[str, Any]
 
 
+class ScoreRequest(Body):
+    """Pairs to score: one query and some documents, or as many of both."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [one_of(*QUERIES), one_of(*DOCUMENTS)]})
+
+    model: str | None = Name
+    queries: Several = absent(description="One for all documents, or a list with one for each.")
+    text_1: Several = absent(description="Another name of queries.")
+    data_1: Several = absent(description="Another name of queries.")
+    documents: Several = absent(description="One, or a list of them.")
+    items: Several = absent(description="Another name of documents.")
+    text_2: Several = absent(description="Another name of documents.")
+    data_2: Several = absent(description="Another name of documents.")
+    max_tokens_per_doc: Number | None = Field(None, description="Text of a document after so many tokens is cut off.")
+    instruction: str | None = Field(None, description="What counts as relevant.")
+    user: str | None = Field(None, description="Accepted, without effect.")
+    priority: Priority | None = Field(None, description="Accepted: requests get equal shares.")
+
+
+class Score(Strict):
+    """A pair's probability of being relevant."""
+
+    index: int
+    object: Literal["score"]
+    score: float = Field(ge=0, le=1)
+
+
+class ScoreUsage(Strict):
+    """Tokens of all prompts."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class ScoreAnswer(Strict):
+    """Scores, in the order of the documents."""
+
+    id: str
+    object: Literal["list"]
+    created: int
+    model: str
+    data: list[Score]
+    usage: ScoreUsage
+
+
 def routes(service: Service) -> APIRouter:
     """The endpoints."""
     router = APIRouter(tags=["reranking"])
@@ -69,7 +116,7 @@ def routes(service: Service) -> APIRouter:
         service.count(request, 1 + len(body.documents))
         query = given(body.query, "query", body.instruction)
         documents = [given(one, f"documents[{row}]") for row, one in enumerate(body.documents)]
-        scores, rows = await service.score(request, query, documents, body.max_tokens_per_doc)
+        scores, rows = await service.score(request, [query], documents, body.max_tokens_per_doc)
         given_back = (await request.json())["documents"] if body.return_documents else []
         order = np.argsort(-np.asarray(scores), kind="stable")[: body.top_n].tolist()
 
@@ -89,15 +136,40 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, len(scores))
 
-    for version in ("v1", "v2"):
+    async def score(request: Request, body: ScoreRequest) -> Response:
+        """Score pairs of a query and a document."""
+        models = service.model("reranking", body.model)
+        (name, first), (other, second) = given_as(body, *QUERIES), given_as(body, *DOCUMENTS)
+        service.count(request, sum(len(side) if isinstance(side, list) else 1 for side in (first, second)))
+        queries, documents = listed(first, name, body.instruction), listed(second, other, None)
+        if len(queries) not in (1, len(documents)):
+            text = f"{name} are {len(queries)} for {len(documents)} of {other}; give one, or one for each"
+            raise Fault(400, text, "invalid_pairs", param=name)
+        scores, rows = await service.score(request, queries, documents, body.max_tokens_per_doc)
+        tokens = sum(row.tokens for row in rows)
+
+        def answer() -> dict[str, Any]:
+            return {
+                "id": str(uuid.uuid4()),
+                "object": "list",
+                "created": int(time.time()),
+                "model": models.names["reranking"][0],
+                "data": [{"index": row, "object": "score", "score": one} for row, one in enumerate(scores)],
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+
+        return await written(answer, len(scores))
+
+    def add(path: str, endpoint: Callable[..., Any], answered: type[Strict]) -> None:
+        name = "_".join(reversed(path.strip("/").split("/")))
         router.add_api_route(
-            f"/{version}/rerank",
-            rerank,
-            methods=["POST"],
-            response_model=RerankAnswer,
-            responses=STATUSES,
-            operation_id=f"rerank_{version}",
+            path, endpoint, methods=["POST"], response_model=answered, responses=STATUSES, operation_id=name
         )
+
+    for version in ("", "/v1", "/v2"):
+        add(f"{version}/rerank", rerank, RerankAnswer)
+    for version in ("", "/v1"):
+        add(f"{version}/score", score, ScoreAnswer)
     return router
 
 

@@ -19,7 +19,7 @@ from anyseek.server.door import fetched_of
 from anyseek.server.faults import TAG, Fault, body_of, documented
 from anyseek.server.hits import ID, FileKind, Hit, hits_of
 from anyseek.server.inputs import Input, given
-from anyseek.server.parts import WHOLE, Body, Strict, absent, one_of
+from anyseek.server.parts import WHOLE, Body, Strict, absent, given_as, one_of
 from anyseek.server.planning import opened
 from anyseek.server.sending import EVENTS, event
 from anyseek.server.service import Service
@@ -206,8 +206,7 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
     from anyseek.search import AskOptions
 
     library, begun = shelf.library, time.perf_counter()
-    if (body.query is None) == (body.like is None):
-        raise Fault(400, "give either query or like", "invalid_request", param="query")
+    given_as(body, "query", "like")
     query = None if body.query is None else given(body.query, "query", body.instruction)
     unlike = body.unlike or []
     examples = {row: given(one, f"unlike[{row}]") for row, one in enumerate(unlike) if not isinstance(one, Known)}

@@ -66,14 +66,14 @@ class Service:
         return await self._computed(request, "embedding", rows), rows
 
     async def score(
-        self, request: Request, query: Given, documents: Sequence[Given], most: int | None
+        self, request: Request, queries: Sequence[Given], documents: Sequence[Given], most: int | None
     ) -> tuple[list[float], list[Planned]]:
         """Probability of relevance of each document, and what was computed of it.
 
         Args:
             request: the audit log learns of its counts.
-            query: of the request.
-            documents: likewise.
+            queries: one for all documents, or one for each.
+            documents: of the request.
             most: tokens that are left of each document's text; None leaves all.
 
         Raises:
@@ -82,12 +82,13 @@ class Service:
         models = self.engine.ready()
         assert models.reranker is not None
         processor = models.processor("reranking")
-        self.check(request, documents, query)
-        is_text = _is_text([query, *documents])
+        everything = [*queries, *documents]
+        self.check(request, everything, len(documents) - len(queries))
+        is_text = _is_text(everything)
         fetched = fetched_of(request.scope)
 
         def plans() -> list[Plan]:
-            return plan_pairs(processor, fetched, query, documents, most)
+            return plan_pairs(processor, fetched, queries, documents, most)
 
         rows = await self.engine.plan(plans, is_text=is_text)
         states = await self._computed(request, "reranking", rows)
@@ -105,19 +106,19 @@ class Service:
         if items > most:
             raise Fault(413, f"the request has {items:,} items, more than {most:,}; send several", "too_many_items")
 
-    def check(self, request: Request, inputs: Sequence[Given], query: Given | None = None) -> None:
-        """Count the inputs of a request, and what stands in all its prompts, of which each repeats the query.
+    def check(self, request: Request, inputs: Sequence[Given], repeats: int = 0) -> None:
+        """Count the inputs of a request, and what stands in all its prompts, of which so many repeat the first one.
 
         Raises:
             Fault: 413 for too many of them, or too many parts or characters.
         """
         bounds = self.options.bounds
-        self.count(request, len(inputs) + (query is not None))
-        parts = sum(len(given.parts) for given in inputs) + (len(query.parts) * len(inputs) if query else 0)
+        self.count(request, len(inputs))
+        parts = sum(len(given.parts) for given in inputs) + (len(inputs[0].parts) * repeats if repeats else 0)
         if parts > bounds.parts:
             text = f"the prompts have {parts:,} parts, more than {bounds.parts:,}; send several requests"
             raise Fault(413, text, "too_many_parts")
-        characters = sum(map(_characters, inputs)) + (_characters(query) * len(inputs) if query else 0)
+        characters = sum(map(_characters, inputs)) + (_characters(inputs[0]) * repeats if repeats else 0)
         if characters > bounds.characters:
             text = f"the prompts have {characters:,} characters, more than {bounds.characters:,}; send several requests"
             raise Fault(413, text, "too_many_characters")
