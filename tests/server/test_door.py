@@ -29,7 +29,7 @@ EMBED = "/v1/embeddings"
 @contextlib.contextmanager
 def held(models: Models) -> Iterator[None]:
     """The models compute nothing meanwhile."""
-    computes = [compute for kind in models.kinds() for compute in models.computes(kind)]
+    computes = [compute for one in models.served for compute in models.computes(one.key)]
     with contextlib.ExitStack() as stack:
         for compute in computes:
             stack.enter_context(compute._lock)
@@ -689,5 +689,5 @@ def test_numbers_for_prometheus(start: Start) -> None:
     assert lines['anyseek_items_total{endpoint="POST /v1/embeddings"}'] == "2.0"
     assert float(lines['anyseek_tokens_total{endpoint="POST /v1/rerank"}']) > 10
     assert lines['anyseek_batch_rows_sum{kind="embedding"}'] == "2.0"
-    assert float(lines['anyseek_busy_seconds_total{kind="reranking"}']) > 0
+    assert float(lines['anyseek_busy_seconds_total{model="reranking"}']) > 0
     assert (lines["anyseek_queue_tokens"], lines["anyseek_up"]) == ("0.0", "1.0")

@@ -169,7 +169,7 @@ def test_a_batch_joins_requests_of_one_kind_under_its_budget() -> None:
     for seed in range(6):
         waiting.put(cut(text(40, seed), kind="embedding" if seed % 2 == 0 else "reranking"))
     batches = everything(waiting, 100)
-    assert [[portion.work.kind for portion in batch] for batch in batches] == [
+    assert [[portion.work.model for portion in batch] for batch in batches] == [
         ["embedding"] * 2,
         ["reranking"] * 2,
         ["embedding"],

@@ -29,7 +29,7 @@ class Served:
 
     def load(self, name: str, **given: Any) -> Any:
         self.loaded.append((name, given))
-        return SimpleNamespace(source=None)
+        return SimpleNamespace(source=None, with_adapter=lambda folder: (name, folder))
 
 
 @pytest.fixture
@@ -88,6 +88,27 @@ def test_options(run: Run, served: Served, tmp_path: Path) -> None:
     ((_, given),) = served.loaded
     assert (given["media"].urls, given["limits"].max_tokens) == (True, 99)
     assert served.models.names == {"embedding": ("anyseek-tiny-embedding", "tiny", "text-embedding-3-small")}
+
+
+def test_adapters(run: Run, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+    monkeypatch.setattr(anyseek.server, "Models", lambda **given: made.update(given) or SimpleNamespace(**given))
+    for name in ("one", "other", "a=b"):
+        (tmp_path / name).mkdir()
+    words = ["--lora", f"legal={tmp_path / 'one'}", "--lora", f"news={tmp_path / 'a=b'}"]
+    result = run("--model", "tiny", *words, "--reranker-lora", f"legal={tmp_path / 'other'}")
+    assert result.exit_code == 0, result.output
+    loaded = [name for name, _ in served.loaded]
+    assert made["adapted"] == [
+        ("legal", (loaded[0], tmp_path / "one")),
+        ("news", (loaded[0], tmp_path / "a=b")),
+        ("legal", (loaded[1], tmp_path / "other")),
+    ]
+    for wrong in ("legal", f"={tmp_path / 'one'}", f"legal={tmp_path / 'absent'}", "legal="):
+        result = run("--model", "tiny", "--lora", wrong)
+        assert (result.exit_code, "is not NAME=FOLDER" in result.output) == (2, True), wrong
+    result = run("--model", "tiny", "--no-rerank", "--reranker-lora", f"legal={tmp_path / 'one'}")
+    assert "--reranker-lora needs a reranker" in result.output
 
 
 def test_a_folder_is_not_called_by_its_path(run: Run, served: Served, tmp_path: Path) -> None:

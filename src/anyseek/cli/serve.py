@@ -13,9 +13,10 @@ import click
 
 from anyseek.cli.index import as_stored, default_library, library_option
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
-from anyseek.errors import DependencyError
+from anyseek.errors import ConfigError, DependencyError
 
 if TYPE_CHECKING:
+    from anyseek.engine import Embedder, Reranker
     from anyseek.model.hub import Kind
     from anyseek.server import Models
 
@@ -44,10 +45,14 @@ class ServedChoice(ModelChoice):
     Attributes:
         urls: fetch public http(s) addresses.
         aliases: further names in requests.
+        lora: names that requests give, and folders of adapters beside the embedding model.
+        reranker_lora: likewise beside the reranker.
     """
 
     urls: bool = False
     aliases: tuple[str, ...] = ()
+    lora: tuple[tuple[str, Path], ...] = ()
+    reranker_lora: tuple[tuple[str, Path], ...] = ()
 
     def models(self) -> "Models":
         """Load them."""
@@ -57,7 +62,14 @@ class ServedChoice(ModelChoice):
         names: dict[Kind, tuple[str, ...]] = {"embedding": self._names(self.name, "embedding")}
         if reranker is not None:
             names["reranking"] = self._names(self.reranker_name or self.name, "reranking")
-        return Models(embedder=embedder, reranker=reranker, names=names, fusion=self.fusion(reranker))
+        elif self.reranker_lora:
+            raise ConfigError("--reranker-lora needs a reranker, and none is served; name one with --reranker")
+        adapted: list[tuple[str, Embedder | Reranker]] = []
+        adapted += [(name, embedder.with_adapter(folder)) for name, folder in self.lora]
+        if reranker is not None:
+            adapted += [(name, reranker.with_adapter(folder)) for name, folder in self.reranker_lora]
+        fusion = self.fusion(reranker)
+        return Models(embedder=embedder, reranker=reranker, names=names, adapted=adapted, fusion=fusion)
 
     def _options(self, *given: Any) -> dict[str, Any]:
         """Keyword arguments of `load`."""
@@ -106,6 +118,22 @@ def keys_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--keys", type=click.Path(path_type=Path, dir_okay=False), default=None, help=text)(function)
 
 
+def _lora_option(name: str, whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add an option that takes `NAME=FOLDER`, several times."""
+
+    def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+        found = [one.partition("=") for one in given]
+        for called, equals, folder in found:
+            if not (called.strip() and folder and Path(folder).expanduser().is_dir()):
+                raise click.BadParameter(
+                    f"{called + equals + folder!r} is not NAME=FOLDER, with a folder that is there"
+                )
+        return tuple((called.strip(), Path(folder).expanduser()) for called, _, folder in found)
+
+    text = f"LoRA adapter beside {whose}, whose weights it shares; requests name it as their model."
+    return click.option(name, multiple=True, callback=pairs, metavar="NAME=FOLDER", help=text)
+
+
 class _WithFolders(click.Group):
     """A group whose words are folders, unless one of them is a command."""
 
@@ -135,6 +163,8 @@ class _WithFolders(click.Group):
 @click.option("--origin", "origins", multiple=True, help="Web page that browsers may let ask: https://example.org")
 @click.option("--allow-host", "hosts", multiple=True, help="Further name by which this server may be called.")
 @click.option("--alias", "aliases", multiple=True, help="Further name of the models in requests.")
+@_lora_option("--lora", "--model")
+@_lora_option("--reranker-lora", "the reranker")
 @click.option("--audit", type=click.Path(path_type=Path, dir_okay=False), help="File for a line of JSON per request.")
 @click.option("--urls", is_flag=True, help="Fetch http(s) addresses in requests, public ones only.")
 @_bounds
@@ -180,7 +210,7 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
     choice = _of_library(choice, place)
     choice.note_tiny(how["folders"])
     plain = {field.name: getattr(choice, field.name) for field in fields(choice)}
-    served = ServedChoice(**plain, urls=how.pop("urls"), aliases=how.pop("aliases"))
+    served = ServedChoice(**plain, **{name: how.pop(name) for name in ("urls", "aliases", "lora", "reranker_lora")})
     held_bytes = how.pop("hold_mib") << 20
     options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, held_bytes=held_bytes, **how)
     who = f"keys of {keys}" if keys else "everybody on this machine"

@@ -12,7 +12,7 @@ import numpy as np
 from anyseek import vectors
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import WINDOW, Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LoadOptions, default_workers, learned_steps, load_runtime
+from anyseek.engine.runtime import LoadOptions, beside, default_workers, learned_steps, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import InputError
 from anyseek.items import Item
@@ -74,13 +74,14 @@ class Embedder:
     ) -> None:
         """Join a model (or copies on several devices) and its processor, from folder `source`; see `load`.
 
-        `adapter` is the folder of what was merged into its weights. `steps` are learned sizes of quantisation steps,
-        by precision.
+        `adapter` is the folder of what was merged into its weights, or stands beside them. `steps` are learned sizes of
+        quantisation steps, by precision.
         """
         self.steps = dict(steps or {})
         self.processor = processor
         self.source, self.adapter = source, adapter
         self.workers = workers or default_workers()
+        self._caches = caches
         self._runner = Runner.of(model, processor, attention, caches)
         self.backbone = self._runner.backbone
 
@@ -107,6 +108,27 @@ class Embedder:
             workers=chosen.workers,
             steps=learned_steps(folder / OWN_FILE),
             adapter=chosen.adapter,
+        )
+
+    def with_adapter(self, folder: str | Path) -> "Embedder":
+        """The same model with a LoRA adapter computed beside its weights, which both share: little memory, no merging.
+
+        Args:
+            folder: with PEFT's files.
+
+        Raises:
+            CheckpointError: a file is missing, or the adapter does not fit.
+            ConfigError: there is an adapter in the weights already.
+        """
+        return Embedder(
+            beside([one.backbone for one in self._runner.computes], folder, self.adapter),
+            self.processor,
+            self._runner.computes[0].attention,
+            self.source,
+            caches=self._caches,
+            workers=self.workers,
+            steps=self.steps,
+            adapter=Path(folder),
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

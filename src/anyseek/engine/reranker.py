@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anyseek.engine.features import CacheOptions
 from anyseek.engine.runner import Job, OnError, Runner, RunOptions
-from anyseek.engine.runtime import LoadOptions, default_workers, load_runtime
+from anyseek.engine.runtime import LoadOptions, beside, default_workers, load_runtime
 from anyseek.engine.saving import SHARD_BYTES, Saved, save_folder
 from anyseek.errors import ConfigError, InputError
 from anyseek.items import Item
@@ -63,12 +63,13 @@ class Reranker:
     ) -> None:
         """Join a model (or copies on several devices), its processor and its score row `(hidden,)`; see `load`.
 
-        `adapter` is the folder of what was merged into its weights.
+        `adapter` is the folder of what was merged into its weights, or stands beside them.
         """
         self.processor = processor
         self.score_row = score_row.float().cpu()
         self.source, self.adapter = source, adapter
         self.workers = workers or default_workers()
+        self._caches = caches
         self._runner = Runner.of(model, processor, attention, caches)
         self.backbone = self._runner.backbone
 
@@ -96,6 +97,27 @@ class Reranker:
             caches=chosen.caches,
             workers=chosen.workers,
             adapter=chosen.adapter,
+        )
+
+    def with_adapter(self, folder: str | Path) -> "Reranker":
+        """The same model with a LoRA adapter computed beside its weights, which both share: little memory, no merging.
+
+        Args:
+            folder: with PEFT's files.
+
+        Raises:
+            CheckpointError: a file is missing, or the adapter does not fit.
+            ConfigError: there is an adapter in the weights already.
+        """
+        return Reranker(
+            beside([one.backbone for one in self._runner.computes], folder, self.adapter),
+            self.processor,
+            self.score_row,
+            self._runner.computes[0].attention,
+            self.source,
+            caches=self._caches,
+            workers=self.workers,
+            adapter=Path(folder),
         )
 
     def save(self, folder: str | Path, *, dtype: str = "auto", shard_bytes: int = SHARD_BYTES) -> None:

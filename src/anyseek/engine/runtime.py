@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from anyseek.engine.features import CacheOptions
 from anyseek.errors import CheckpointError, ConfigError
 from anyseek.items import Limits
 from anyseek.media import MediaOptions
-from anyseek.model import Backbone, load_adapter, load_backbone, merge_lora
+from anyseek.model import Backbone, load_adapter, load_backbone, merge_lora, with_adapter
 from anyseek.model.hub import OWN_FILE
 from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
 __all__ = [
     "LoadOptions",
+    "beside",
     "default_workers",
     "learned_steps",
     "load_processor",
@@ -172,6 +174,18 @@ def _load_on(device: torch.device, folder: Path, options: LoadOptions) -> Backbo
         merge_lora(backbone)
     use_kernels(backbone, resolve_kernels(options.kernels, device))
     return backbone
+
+
+def beside(copies: Sequence[Backbone], folder: str | Path, merged: Path | None) -> list[Backbone]:
+    """Copies of a model with an adapter beside their weights, as `with_adapter` has it; `merged` is one in them.
+
+    Raises:
+        CheckpointError: a file is missing, or the adapter does not fit.
+        ConfigError: there is one already.
+    """
+    if merged is not None:
+        raise ConfigError(f"the adapter {merged} is in this model already, and nothing tells what two are together")
+    return [with_adapter(one, Path(folder).expanduser()) for one in copies]
 
 
 def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Processor:

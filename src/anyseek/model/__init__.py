@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anyseek.lazy import loader
 
 if TYPE_CHECKING:
-    from anyseek.model.adapter import load_adapter, save_adapter
+    from anyseek.model.adapter import load_adapter, save_adapter, with_adapter
     from anyseek.model.backbone import Backbone, pooled_embedding, yes_no_logit
     from anyseek.model.checkpoint import load_backbone, load_head, load_score_row, save_checkpoint
     from anyseek.model.config import ModelConfig, TextConfig, VisionConfig
@@ -35,12 +35,13 @@ __all__ = [
     "save_adapter",
     "save_checkpoint",
     "unmerge_lora",
+    "with_adapter",
     "write_layout",
     "yes_no_logit",
 ]
 
 _HOMES = {
-    "anyseek.model.adapter": ("load_adapter", "save_adapter"),
+    "anyseek.model.adapter": ("load_adapter", "save_adapter", "with_adapter"),
     "anyseek.model.backbone": ("Backbone", "pooled_embedding", "yes_no_logit"),
     "anyseek.model.checkpoint": ("load_backbone", "load_head", "load_score_row", "save_checkpoint"),
     "anyseek.model.config": ("ModelConfig", "TextConfig", "VisionConfig"),

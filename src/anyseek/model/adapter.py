@@ -5,6 +5,7 @@ model, as ms-swift and vLLM have it, or `base_model.model.language_model...` ove
 sentence-transformers has it. Both are read; either can be written.
 """
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from anyseek.model.backbone import Backbone
 from anyseek.model.checkpoint import TOWER, listing, opened, own_name
 from anyseek.model.lora import LoraLinear, LoraOptions, adaptable, add_lora, lora_layers
 
-__all__ = ["load_adapter", "save_adapter"]
+__all__ = ["load_adapter", "save_adapter", "with_adapter"]
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, INNER = "base_model.model.", "model."
@@ -138,6 +139,22 @@ def load_adapter(backbone: Backbone, folder: Path) -> list[LoraLinear]:
             for side in SIDES.values():
                 getattr(layer, side).copy_(file.get_tensor(stored[f"{name}.{side}"].key))
     return added
+
+
+def with_adapter(backbone: Backbone, folder: Path) -> Backbone:
+    """The same model with the adapter of a folder, computed beside the weights, which both share.
+
+    Args:
+        backbone: stays as it is.
+        folder: as `load_adapter`.
+
+    Raises:
+        CheckpointError, ConfigError: as `load_adapter`.
+    """
+    shared = {id(weight): weight for weight in (*backbone.parameters(), *backbone.buffers())}
+    twin = copy.deepcopy(backbone, shared)  # what the memo holds already is not copied
+    load_adapter(twin, folder)
+    return twin.requires_grad_(False).eval()
 
 
 def _config(path: Path) -> dict[str, Any]:

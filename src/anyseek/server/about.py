@@ -8,12 +8,13 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 import anyseek
+from anyseek.engine import Embedder
 from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Limits
 from anyseek.processing import embedding_chat_template, reranking_chat_template
 from anyseek.processing.rules import REFERENCE
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION, DEFAULT_RERANKING_INSTRUCTION
-from anyseek.server.engine import Engine, Models
+from anyseek.server.engine import Engine, Served
 from anyseek.server.faults import Fault, documented
 from anyseek.server.metrics import CONTENT_TYPE, Metrics
 from anyseek.server.parts import Strict
@@ -41,6 +42,7 @@ class Model(Strict):
     created: int = 0
     owned_by: str = "anyseek"
     kind: Kind
+    parent: str | None = Field(None, description="Of an adapter: the model whose weights it shares.")
 
 
 class ModelList(Strict):
@@ -56,6 +58,7 @@ class ModelInfo(Strict):
     id: str
     names: list[str] = Field(description="Accepted in requests.")
     kind: Kind
+    parent: str | None = Field(description="Of an adapter: the model whose weights it shares.")
     dim: int | None = Field(description="Width of a whole vector; null for a reranker.")
     dtype: str
     devices: list[str]
@@ -121,42 +124,45 @@ def _add_models(router: APIRouter, service: Service) -> None:
     @router.get("/v1/models", responses=documented(*KEYED))
     async def list_models() -> ModelList:
         """The models that are served."""
-        models = engine.ready()
-        return ModelList(data=[Model(id=models.names[kind][0], kind=kind) for kind in models.kinds()])
+        return ModelList(data=list(map(_model, engine.ready().served)))
 
     @router.get("/v1/models/{name:path}", responses=documented(*KEYED, 404))
     async def retrieve_model(name: str) -> Model:
         """One of them, by any of its names."""
-        models = engine.ready()
-        for kind in models.kinds():
-            if name in models.names[kind]:
-                return Model(id=models.names[kind][0], kind=kind)
+        for one in engine.ready().served:
+            if name in one.names:
+                return _model(one)
         raise Fault(404, f"the model {name[:100]!r} is not served here", "model_not_found", param="model")
 
     @router.get("/info", responses=documented(*KEYED))
     async def info() -> Info:
         """What vectors and scores hang on, and how much may be asked."""
-        models = engine.ready()
         return Info(
             version=anyseek.__version__,
-            models=[_told(models, kind) for kind in models.kinds()],
+            models=list(map(_told, engine.ready().served)),
             bounds=asdict(service.options.bounds),
             batch_tokens=service.options.batch_tokens,
         )
 
 
-def _told(models: Models, kind: Kind) -> ModelInfo:
+def _model(one: Served) -> Model:
+    """A model, as OpenAI tells of one."""
+    return Model(id=one.names[0], kind=one.kind, parent=one.parent)
+
+
+def _told(one: Served) -> ModelInfo:
     """What a model's vectors or scores hang on."""
-    embeds = kind == "embedding"
-    options, computes = models.processor(kind).options, models.computes(kind)
+    embeds = one.kind == "embedding"
+    options, computes = one.model.processor.options, one.model._runner.computes
     template = embedding_chat_template() if embeds else reranking_chat_template()
     whole: Limits = options.limits.over(REFERENCE)
     media = options.media
     return ModelInfo(
-        id=models.names[kind][0],
-        names=list(models.names[kind]),
-        kind=kind,
-        dim=models.embedder.dim if embeds and models.embedder else None,
+        id=one.names[0],
+        names=list(one.names),
+        kind=one.kind,
+        parent=one.parent,
+        dim=one.model.dim if isinstance(one.model, Embedder) else None,
         dtype=str(next(computes[0].backbone.parameters()).dtype).removeprefix("torch."),
         devices=[str(compute.device) for compute in computes],
         attention=computes[0].attention,

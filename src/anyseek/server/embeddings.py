@@ -125,14 +125,14 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/embeddings", response_model=EmbeddingsAnswer, responses=STATUSES)
     async def create_embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         """Vectors of texts, pictures, pages, videos and mixes of them, as OpenAI answers."""
-        models = service.model("embedding", body.model)
-        embedder = models.embedder
-        assert embedder is not None
+        model = service.model("embedding", body.model)
+        embedder = model.model
+        assert isinstance(embedder, Embedder)
         dim = _checked_dim(embedder, body.dimensions, "dimensions")
         name, asked = given_as(body, "input", "messages")
         service.count(request, len(asked) if isinstance(asked, list) else 1)
         inputs = listed(asked, name, body.instruction)
-        states, rows = await service.embed(request, inputs, None, whole=body.truncate == "NONE")
+        states, rows = await service.embed(request, model, inputs, None, whole=body.truncate == "NONE")
         in_base64 = body.encoding_format == "base64" and body.output_dtype == "float"
         tokens = sum(row.tokens for row in rows)
 
@@ -141,22 +141,22 @@ def routes(service: Service) -> APIRouter:
             vectors = (coded if in_base64 else numbers)(found)
             data = [{"object": "embedding", "index": row, "embedding": one} for row, one in enumerate(vectors)]
             usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-            return {"object": "list", "data": data, "model": models.names["embedding"][0], "usage": usage}
+            return {"object": "list", "data": data, "model": model.names[0], "usage": usage}
 
         return await written(answer, len(rows) * (dim or embedder.dim))
 
     @router.post("/v2/embed", response_model=EmbedAnswer, responses=STATUSES)
     async def embed(request: Request, body: EmbedRequest) -> Response:
         """Vectors by type, as Cohere answers."""
-        models = service.model("embedding", body.model)
-        embedder = models.embedder
-        assert embedder is not None
+        model = service.model("embedding", body.model)
+        embedder = model.model
+        assert isinstance(embedder, Embedder)
         dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
         name, asked = given_as(body, "texts", "images", "inputs")
         service.count(request, len(asked))
         instruction = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
         inputs = _cohere_inputs(asked, name, instruction)
-        states, rows = await service.embed(request, inputs, body.max_tokens, whole=body.truncate == "NONE")
+        states, rows = await service.embed(request, model, inputs, body.max_tokens, whole=body.truncate == "NONE")
         kinds = list(dict.fromkeys(body.embedding_types))
 
         def answer() -> dict[str, Any]:

@@ -13,7 +13,7 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ from torch import Tensor
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.compute import Compute, Seen
 from anyseek.engine.runtime import default_workers
-from anyseek.errors import CapacityError, InputError
-from anyseek.processing import Processor, grid_of
+from anyseek.errors import CapacityError, ConfigError, InputError
+from anyseek.processing import grid_of
 from anyseek.search import Fusion
 from anyseek.server.faults import Fault, closing, fault_of
 from anyseek.server.leaving import LEAVING, Leaving
@@ -35,7 +35,7 @@ from anyseek.server.planning import Plan, Planned
 from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, parted, portions
 from anyseek.server.turns import Turns
 
-__all__ = ["Engine", "Models"]
+__all__ = ["Engine", "Models", "Served"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -55,6 +55,25 @@ FAILURES = 3
 Thing = TypeVar("Thing")
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model, as requests have it.
+
+    Attributes:
+        key: what the queue and the numbers call it.
+        kind: what it is for.
+        names: what requests may call it; the first is its own.
+        model: the model.
+        parent: name of the model whose weights it shares; None for one with weights of its own.
+    """
+
+    key: str
+    kind: Kind
+    names: tuple[str, ...]
+    model: Embedder | Reranker
+    parent: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """What is served.
@@ -63,39 +82,48 @@ class Models:
         embedder: None when only a reranker is served.
         reranker: None when there is none.
         names: by kind, what requests may call the model; the first is its own name.
+        adapted: names, and models with an adapter beside the weights of one of the two.
         fusion: of both, for a library; None takes what lies beside the reranker.
     """
 
     embedder: Embedder | None
     reranker: Reranker | None
-    names: dict[Kind, tuple[str, ...]]
+    names: Mapping[Kind, tuple[str, ...]]
+    adapted: Sequence[tuple[str, Embedder | Reranker]] = ()
     fusion: Fusion | None = None
 
-    def processor(self, kind: Kind) -> Processor:
-        """Of the model of a kind."""
-        return self._model(kind).processor
+    def __post_init__(self) -> None:
+        """Raise ConfigError for two models of one kind and name, or an adapter of nothing that is served."""
+        taken = {(kind, name) for kind, names in self.names.items() for name in names}
+        for name, model in self.adapted:
+            if _kind(model) not in self.names:
+                raise ConfigError(f"the adapter {name!r} is for {_kind(model)}, and no model for that is served")
+            if (_kind(model), name) in taken:
+                raise ConfigError(f"the name {name!r} of an adapter is taken already; give it another")
+            taken.add((_kind(model), name))
 
-    def computes(self, kind: Kind) -> tuple[Compute, ...]:
-        """Copies of the model of a kind, one per device."""
-        return self._model(kind)._runner.computes
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """All of them."""
+        pair = [model for model in (self.embedder, self.reranker) if model is not None]
+        whole = [Served(_kind(model), _kind(model), self.names[_kind(model)], model) for model in pair]
+        beside = [(name, _kind(model), model) for name, model in self.adapted]
+        return (
+            *whole,
+            *(Served(f"{kind}+{name}", kind, (name,), model, self.names[kind][0]) for name, kind, model in beside),
+        )
 
-    def kinds(self) -> list[Kind]:
-        """Which are there."""
-        return [*(["embedding"] if self.embedder else []), *(["reranking"] if self.reranker else [])]  # type: ignore[list-item]
-
-    def _model(self, kind: Kind) -> Embedder | Reranker:
-        """The model of a kind."""
-        model = self.embedder if kind == "embedding" else self.reranker
-        assert model is not None
-        return model
+    def computes(self, key: str) -> tuple[Compute, ...]:
+        """Copies of a model, one per device."""
+        return next(one.model for one in self.served if one.key == key)._runner.computes
 
 
 @dataclass(slots=True)
 class _Lane:
     """One device: its copies of the models, and what they remember."""
 
-    computes: dict[Kind, Compute]
-    known: dict[Kind, set[bytes]] = field(default_factory=dict)
+    computes: dict[str, Compute]
+    known: dict[str, set[bytes]] = field(default_factory=dict)
     failures: int = 0
 
 
@@ -123,7 +151,7 @@ class Engine:
         self.stopped = threading.Event()
         self._load = load
         self._lanes: list[_Lane] = []
-        self._rates: dict[Kind, float] = {}
+        self._rates: dict[str, float] = {}
         workers = default_workers()
         # Apart, so that slow addresses delay neither texts nor decoding.
         self._reading = Turns(2, "anyseek-reading")
@@ -193,7 +221,7 @@ class Engine:
         """
         return await (self._reading if is_text else self._opening).run(make)
 
-    async def compute(self, kind: Kind, rows: Sequence[Planned]) -> Tensor:
+    async def compute(self, model: str, rows: Sequence[Planned]) -> Tensor:
         """Last-token states `(rows, hidden)` fp32 of planned rows. Cancel it, and they leave the queue.
 
         Raises:
@@ -204,8 +232,8 @@ class Engine:
         tokens, most = sum(row.tokens for row in rows), self.options.bounds.request_tokens
         if tokens > most:
             raise Fault(413, f"the request has {tokens:,} tokens, more than {most:,}; send several", "too_many_tokens")
-        width = self.ready().computes(kind)[0].backbone.config.text.hidden_size
-        cut = portions(kind, rows, width, self.options.batch_tokens // PORTIONS)
+        width = self.ready().computes(model)[0].backbone.config.text.hidden_size
+        cut = portions(model, rows, width, self.options.batch_tokens // PORTIONS)
         try:
             done = self._queue.put(cut)
         except Full:
@@ -234,7 +262,7 @@ class Engine:
         finally:
             leaving.leave()
 
-    def wait(self, kind: Kind, rows: Sequence[Planned]) -> Iterator[tuple[Portion, Tensor | InputError]]:
+    def wait(self, model: str, rows: Sequence[Planned]) -> Iterator[tuple[Portion, Tensor | InputError]]:
         """States `(rows, hidden)` of each portion of rows, or what was wrong with it, once all are computed.
 
         It blocks, also while the queue is full where whoever asked is patient; for threads that nobody answers from.
@@ -244,8 +272,8 @@ class Engine:
             Fault: 503 when the queue is full.
             CapacityError: a row does not fit into the memory of the device.
         """
-        width = self.ready().computes(kind)[0].backbone.config.text.hidden_size
-        cut = parted(kind, rows, width, self.options.batch_tokens // PORTIONS)
+        width = self.ready().computes(model)[0].backbone.config.text.hidden_size
+        cut = parted(model, rows, width, self.options.batch_tokens // PORTIONS)
         leaving = LEAVING.get(None)
         while True:
             try:
@@ -277,10 +305,9 @@ class Engine:
             models = self._load()
             _warm(models)
             self.on_loaded(models)
-            kinds = models.kinds()
-            for number in range(max(len(models.computes(kind)) for kind in kinds)):
-                copies = {kind: models.computes(kind) for kind in kinds}
-                self._lanes.append(_Lane({kind: found[number % len(found)] for kind, found in copies.items()}))
+            copies = {one.key: models.computes(one.key) for one in models.served}
+            for number in range(max(map(len, copies.values()))):
+                self._lanes.append(_Lane({key: found[number % len(found)] for key, found in copies.items()}))
         except Exception as error:
             self.failure = error
             self.stopped.set()
@@ -304,26 +331,26 @@ class Engine:
             self.stopped.set()
             self._queue.fail(fault, taken)
 
-    def _budget(self, kind: Kind) -> int:
+    def _budget(self, model: str) -> int:
         """Tokens of the next batch."""
-        rate = self._rates.get(kind)
+        rate = self._rates.get(model)
         most = self.options.batch_tokens
         return min(most, max(256, int(rate * self.options.batch_seconds))) if rate else most
 
     def _compute(self, lane: _Lane, taken: list[Portion]) -> None:
         """One batch; when it fails, each portion alone, so that nobody suffers for another's input."""
-        kind = taken[0].work.kind
+        model = taken[0].work.model
         begun = time.perf_counter()
         try:
             good = [portion for portion in taken if not portion.is_over]
-            shown, good = self._shown(lane, kind, good)
+            shown, good = self._shown(lane, model, good)
             if good:
                 rows = [row.row for portion in good for row in portion.rows]
-                hidden = lane.computes[kind].run(rows, shown, self.options.batch_tokens)
+                hidden = lane.computes[model].run(rows, shown, self.options.batch_tokens)
                 # Before anybody has the answer, who may ask how the server is.
                 lane.failures = 0
-                self._note(kind, good, time.perf_counter() - begun)
-                self._deliver(lane, kind, good, hidden)
+                self._note(model, good, time.perf_counter() - begun)
+                self._deliver(lane, model, good, hidden)
         except Exception as error:
             if len(taken) > 1:
                 for portion in taken:
@@ -334,12 +361,12 @@ class Engine:
             taken[0].work.fail(error)
 
     def _shown(
-        self, lane: _Lane, kind: Kind, taken: Sequence[Portion]
+        self, lane: _Lane, model: str, taken: Sequence[Portion]
     ) -> tuple[dict[bytes, Seen | Tensor], list[Portion]]:
         """What the portions show, decoded or as features, and those of them whose sources are sound."""
         pixels = {identity: future for portion in taken for identity, future in (portion.pixels or {}).items()}
         wanted = {identity for portion in taken for row in portion.rows for identity, _, _ in row.visuals}
-        compute, good = lane.computes[kind], []
+        compute, good = lane.computes[model], []
         kept = wanted - pixels.keys()
         shown: dict[bytes, Seen | Tensor] = {**compute.recall(kept)} if kept else {}
         for portion in taken:
@@ -359,7 +386,7 @@ class Engine:
                 good.append(portion)
         return shown, good
 
-    def _deliver(self, lane: _Lane, kind: Kind, taken: Sequence[Portion], hidden: Tensor) -> None:
+    def _deliver(self, lane: _Lane, model: str, taken: Sequence[Portion], hidden: Tensor) -> None:
         """Give every request its rows, and remember what need not be decoded again."""
         first = 0
         for portion in taken:
@@ -368,18 +395,18 @@ class Engine:
             first += len(rows)
         seen = {identity for portion in taken for row in portion.rows for identity, _, _ in row.visuals}
         if seen:
-            lane.known[kind] = lane.computes[kind].knows(lane.known.get(kind, set()) | seen)
+            lane.known[model] = lane.computes[model].knows(lane.known.get(model, set()) | seen)
 
-    def _note(self, kind: Kind, taken: Sequence[Portion], seconds: float) -> None:
+    def _note(self, model: str, taken: Sequence[Portion], seconds: float) -> None:
         """Count a batch, and how fast it went."""
         cost = sum(portion.cost for portion in taken)
         rate = cost / max(seconds, 1e-6)
-        self._rates[kind] = rate if kind not in self._rates else 0.8 * self._rates[kind] + 0.2 * rate
-        self.metrics.batch(kind, sum(len(portion.rows) for portion in taken), cost, seconds)
+        self._rates[model] = rate if model not in self._rates else 0.8 * self._rates[model] + 0.2 * rate
+        self.metrics.batch(model, sum(len(portion.rows) for portion in taken), cost, seconds)
 
-    def _begin(self, kind: Kind, identity: bytes, decode: Callable[[], Tensor]) -> "Future[Tensor] | None":
+    def _begin(self, model: str, identity: bytes, decode: Callable[[], Tensor]) -> "Future[Tensor] | None":
         """Begin to decode something, unless every device has seen it."""
-        if not all(identity in lane.known.get(kind, ()) for lane in self._lanes):
+        if not all(identity in lane.known.get(model, ()) for lane in self._lanes):
             with suppress(RuntimeError):  # there is no thread for it, as in a shutdown: the lane decodes it
                 return self._decoding.submit(decode)
         return None
@@ -391,8 +418,14 @@ class Engine:
 
 
 def _warm(models: Models) -> None:
-    """Run both models once, so that the first request is no slower than the next, and a device that fails shows now."""
-    if models.embedder is not None:
-        models.embedder.encode("a")
-    if models.reranker is not None:
-        models.reranker.predict([("a", "b")])
+    """Run every model once, so that the first request is no slower than the next, and a device that fails shows now."""
+    for one in models.served:
+        if isinstance(one.model, Embedder):
+            one.model.encode("a")
+        else:
+            one.model.predict([("a", "b")])
+
+
+def _kind(model: Embedder | Reranker) -> Kind:
+    """What a model is for."""
+    return "embedding" if isinstance(model, Embedder) else "reranking"

@@ -50,10 +50,10 @@ class Metrics(Collector):
         self.items = Counter("anyseek_items", "Inputs and documents answered.", ["endpoint"], registry=registry)
         self.tokens = Counter("anyseek_tokens", "Tokens of prompts answered.", ["endpoint"], registry=registry)
         self.computed = Counter(
-            "anyseek_computed_tokens", "Tokens and merged patches computed.", ["kind"], registry=registry
+            "anyseek_computed_tokens", "Tokens and merged patches computed.", ["model"], registry=registry
         )
-        self.busy = Counter("anyseek_busy_seconds", "Time that the model computed.", ["kind"], registry=registry)
-        self.rows = Histogram("anyseek_batch_rows", "Rows of a batch.", ["kind"], buckets=SIZES, registry=registry)
+        self.busy = Counter("anyseek_busy_seconds", "Time that the model computed.", ["model"], registry=registry)
+        self.rows = Histogram("anyseek_batch_rows", "Rows of a batch.", ["model"], buckets=SIZES, registry=registry)
         self.inside = Gauge("anyseek_requests_inside", "Requests being worked on.", registry=registry)
         registry.register(self)
 
@@ -77,11 +77,11 @@ class Metrics(Collector):
             self.items.labels(endpoint).inc(items)
             self.tokens.labels(endpoint).inc(tokens)
 
-    def batch(self, kind: str, rows: int, cost: int, seconds: float) -> None:
+    def batch(self, model: str, rows: int, cost: int, seconds: float) -> None:
         """Count a batch."""
-        self.computed.labels(kind).inc(cost)
-        self.busy.labels(kind).inc(seconds)
-        self.rows.labels(kind).observe(rows)
+        self.computed.labels(model).inc(cost)
+        self.busy.labels(model).inc(seconds)
+        self.rows.labels(model).observe(rows)
 
     def text(self) -> bytes:
         """All numbers, as Prometheus reads them."""

@@ -22,7 +22,7 @@ from anyseek.server.planning import Planned, costs
 __all__ = ["Closed", "Full", "Kind", "Portion", "TokenQueue", "Work", "parted", "portions"]
 
 Kind = Literal["embedding", "reranking"]
-Decode = Callable[[Kind, bytes, Callable[[], Tensor]], "Future[Tensor] | None"]
+Decode = Callable[[str, bytes, Callable[[], Tensor]], "Future[Tensor] | None"]
 """Begins to decode something of this identity for a model, or None when that is not needed."""
 
 
@@ -39,7 +39,7 @@ class Work:
     """The rows of one request.
 
     Attributes:
-        kind: which model computes them.
+        model: key of the one that computes them.
         hidden: `(rows, hidden)` fp32, filled as they are computed.
         left: rows still to be computed.
         done: gives `hidden` when none is left; cancelled when nobody waits any more.
@@ -47,7 +47,7 @@ class Work:
         lock: for the lanes, which may end portions of it at the same moment.
     """
 
-    kind: Kind
+    model: str
     hidden: Tensor
     left: int
     done: "Future[Tensor]" = field(default_factory=Future)
@@ -107,16 +107,16 @@ class Portion:
         return self.work.done.done()
 
 
-def portions(kind: Kind, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
+def portions(model: str, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
     """The rows of a request in portions of at most `most` tokens, and at least one row; states are `width` wide."""
-    work = Work(kind, torch.empty(len(rows), width), len(rows))
+    work = Work(model, torch.empty(len(rows), width), len(rows))
     return [Portion(work, start, tuple(rows[start:stop]), cost) for start, stop, cost in _cuts(costs(rows), most)]
 
 
-def parted(kind: Kind, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
+def parted(model: str, rows: Sequence[Planned], width: int, most: int) -> list[Portion]:
     """The same, each portion a work of its own, whose failure is nothing to the others."""
     return [
-        Portion(Work(kind, torch.empty(stop - start, width), stop - start), 0, tuple(rows[start:stop]), cost)
+        Portion(Work(model, torch.empty(stop - start, width), stop - start), 0, tuple(rows[start:stop]), cost)
         for start, stop, cost in _cuts(costs(rows), most)
     ]
 
@@ -179,8 +179,8 @@ class TokenQueue:
             work.done.add_done_callback(self._sweep)
         return given[0].work.done
 
-    def take(self, budget: Callable[[Kind], int]) -> list[Portion]:
-        """The next portions of one kind that are ready, as many as its budget allows; waits for one.
+    def take(self, budget: Callable[[str], int]) -> list[Portion]:
+        """The next portions of one model that are ready, as many as its budget allows; waits for one.
 
         Returns:
             At least one portion, or none at all when the queue is closed and empty.
@@ -194,10 +194,10 @@ class TokenQueue:
                 if self._closed and not self._waiting:
                     return []
                 self._changed.wait()
-            kind, taken = ready[0].work.kind, [ready[0]]
-            room = budget(kind) - ready[0].cost
+            model, taken = ready[0].work.model, [ready[0]]
+            room = budget(model) - ready[0].cost
             for portion in ready[1:]:
-                if portion.work.kind == kind and portion.cost <= room:
+                if portion.work.model == model and portion.cost <= room:
                     taken.append(portion)
                     room -= portion.cost
             # Not the largest of them: what fills the room of a batch may be late, and newcomers would be later still.
@@ -241,7 +241,7 @@ class TokenQueue:
         shown = ((row.processor, *one) for row in portion.rows for one in row.visuals)
         for processor, identity, visual, _ in shown:
             decode = partial(processor.decode, visual)
-            future = pixels.get(identity) or shared.get(identity) or self._decode(portion.work.kind, identity, decode)
+            future = pixels.get(identity) or shared.get(identity) or self._decode(portion.work.model, identity, decode)
             if future is not None and identity not in pixels:
                 pixels[identity] = shared[identity] = future
                 future.add_done_callback(self._notify)

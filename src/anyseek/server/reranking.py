@@ -112,11 +112,11 @@ def routes(service: Service) -> APIRouter:
 
     async def rerank(request: Request, body: RerankRequest) -> Response:
         """Order documents by their relevance to a query."""
-        models = service.model("reranking", body.model)
+        model = service.model("reranking", body.model)
         service.count(request, 1 + len(body.documents))
         query = given(body.query, "query", body.instruction)
         documents = [given(one, f"documents[{row}]") for row, one in enumerate(body.documents)]
-        scores, rows = await service.score(request, [query], documents, body.max_tokens_per_doc)
+        scores, rows = await service.score(request, model, [query], documents, body.max_tokens_per_doc)
         given_back = (await request.json())["documents"] if body.return_documents else []
         order = np.argsort(-np.asarray(scores), kind="stable")[: body.top_n].tolist()
 
@@ -128,7 +128,7 @@ def routes(service: Service) -> APIRouter:
             ]
             return {
                 "id": str(uuid.uuid4()),
-                "model": models.names["reranking"][0],
+                "model": model.names[0],
                 "results": results,
                 "usage": {"total_tokens": sum(row.tokens for row in rows)},
                 "meta": meta(rows),
@@ -138,14 +138,14 @@ def routes(service: Service) -> APIRouter:
 
     async def score(request: Request, body: ScoreRequest) -> Response:
         """Score pairs of a query and a document."""
-        models = service.model("reranking", body.model)
+        model = service.model("reranking", body.model)
         (name, first), (other, second) = given_as(body, *QUERIES), given_as(body, *DOCUMENTS)
         service.count(request, sum(len(side) if isinstance(side, list) else 1 for side in (first, second)))
         queries, documents = listed(first, name, body.instruction), listed(second, other, None)
         if len(queries) not in (1, len(documents)):
             text = f"{name} are {len(queries)} for {len(documents)} of {other}; give one, or one for each"
             raise Fault(400, text, "invalid_pairs", param=name)
-        scores, rows = await service.score(request, queries, documents, body.max_tokens_per_doc)
+        scores, rows = await service.score(request, model, queries, documents, body.max_tokens_per_doc)
         tokens = sum(row.tokens for row in rows)
 
         def answer() -> dict[str, Any]:
@@ -153,7 +153,7 @@ def routes(service: Service) -> APIRouter:
                 "id": str(uuid.uuid4()),
                 "object": "list",
                 "created": int(time.time()),
-                "model": models.names["reranking"][0],
+                "model": model.names[0],
                 "data": [{"index": row, "object": "score", "score": one} for row, one in enumerate(scores)],
                 "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             }

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from starlette.requests import Request
 
+from anyseek.engine import Reranker
 from anyseek.items import Text
 from anyseek.model import yes_no_logit
 from anyseek.server.door import entry_of, fetched_of
-from anyseek.server.engine import Engine, Models
+from anyseek.server.engine import Engine, Served
 from anyseek.server.faults import Fault
 from anyseek.server.inputs import Given
 from anyseek.server.options import ServerOptions
@@ -26,28 +27,30 @@ class Service:
     engine: Engine
     options: ServerOptions
 
-    def model(self, kind: Kind, name: str | None) -> Models:
-        """The models, when one of this kind is called so.
+    def model(self, kind: Kind, name: str | None) -> Served:
+        """The model of this kind that is called so; without a name the one that has weights of its own.
 
         Raises:
             Fault: 404 for another name, 503 while the models are being loaded.
         """
-        models = self.engine.ready()
-        if kind not in models.kinds():
+        fitting = [one for one in self.engine.ready().served if one.kind == kind]
+        if not fitting:
             raise Fault(404, f"no model for {kind} is served here", "model_not_found", param="model")
-        if name is not None and name not in models.names[kind]:
-            known = ", ".join(models.names[kind])
-            text = f"the model {name[:100]!r} is not served here for {kind}; there are: {known}"
-            raise Fault(404, text, "model_not_found", param="model")
-        return models
+        for one in fitting:
+            if name is None or name in one.names:
+                return one
+        known = ", ".join(known for one in fitting for known in one.names)
+        text = f"the model {str(name)[:100]!r} is not served here for {kind}; there are: {known}"
+        raise Fault(404, text, "model_not_found", param="model")
 
     async def embed(
-        self, request: Request, inputs: Sequence[Given], most: int | None, *, whole: bool
+        self, request: Request, model: Served, inputs: Sequence[Given], most: int | None, *, whole: bool
     ) -> tuple[torch.Tensor, list[Planned]]:
         """States `(inputs, hidden)` of inputs, and what was computed of them.
 
         Args:
             request: the audit log learns of its counts.
+            model: for embedding.
             inputs: of the request.
             most: tokens that are left of each input's text; None leaves all.
             whole: refuse what does not fit, rather than cut it.
@@ -55,7 +58,7 @@ class Service:
         Raises:
             Fault, InputError, CapacityError: as `Engine`.
         """
-        processor = self.engine.ready().processor("embedding")
+        processor = model.model.processor
         self.check(request, inputs)
         fetched = fetched_of(request.scope)
 
@@ -63,15 +66,21 @@ class Service:
             return plan_items(processor, fetched, inputs, most, whole)
 
         rows = await self.engine.plan(plans, is_text=_is_text(inputs))
-        return await self._computed(request, "embedding", rows), rows
+        return await self._computed(request, model, rows), rows
 
     async def score(
-        self, request: Request, queries: Sequence[Given], documents: Sequence[Given], most: int | None
+        self,
+        request: Request,
+        model: Served,
+        queries: Sequence[Given],
+        documents: Sequence[Given],
+        most: int | None,
     ) -> tuple[list[float], list[Planned]]:
         """Probability of relevance of each document, and what was computed of it.
 
         Args:
             request: the audit log learns of its counts.
+            model: for reranking.
             queries: one for all documents, or one for each.
             documents: of the request.
             most: tokens that are left of each document's text; None leaves all.
@@ -79,20 +88,19 @@ class Service:
         Raises:
             Fault, InputError, CapacityError: as `Engine`.
         """
-        models = self.engine.ready()
-        assert models.reranker is not None
-        processor = models.processor("reranking")
+        reranker = model.model
+        assert isinstance(reranker, Reranker)
         everything = [*queries, *documents]
         self.check(request, everything, len(documents) - len(queries))
         is_text = _is_text(everything)
         fetched = fetched_of(request.scope)
 
         def plans() -> list[Plan]:
-            return plan_pairs(processor, fetched, queries, documents, most)
+            return plan_pairs(reranker.processor, fetched, queries, documents, most)
 
         rows = await self.engine.plan(plans, is_text=is_text)
-        states = await self._computed(request, "reranking", rows)
-        scores: list[float] = torch.sigmoid(yes_no_logit(states, models.reranker.score_row)).tolist()
+        states = await self._computed(request, model, rows)
+        scores: list[float] = torch.sigmoid(yes_no_logit(states, reranker.score_row)).tolist()
         return scores, rows
 
     def count(self, request: Request, items: int) -> None:
@@ -123,10 +131,10 @@ class Service:
             text = f"the prompts have {characters:,} characters, more than {bounds.characters:,}; send several requests"
             raise Fault(413, text, "too_many_characters")
 
-    async def _computed(self, request: Request, kind: Kind, rows: list[Planned]) -> torch.Tensor:
+    async def _computed(self, request: Request, model: Served, rows: list[Planned]) -> torch.Tensor:
         """States of rows."""
         entry_of(request.scope).tokens = sum(row.tokens for row in rows)
-        return await self.engine.compute(kind, rows)
+        return await self.engine.compute(model.key, rows)
 
 
 def _is_text(inputs: Sequence[Given]) -> bool:
