@@ -14,9 +14,10 @@ from anyseek.items import Limits
 from anyseek.processing import embedding_chat_template, reranking_chat_template
 from anyseek.processing.rules import REFERENCE
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION, DEFAULT_RERANKING_INSTRUCTION
-from anyseek.server.engine import Engine, Served
+from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, documented
 from anyseek.server.metrics import CONTENT_TYPE, Metrics
+from anyseek.server.models import Served
 from anyseek.server.parts import Strict
 from anyseek.server.queue import Kind
 from anyseek.server.service import Service

@@ -13,7 +13,7 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,21 +21,20 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from anyseek.engine import Embedder, Reranker
 from anyseek.engine.compute import Compute, Seen
 from anyseek.engine.runtime import default_workers
-from anyseek.errors import CapacityError, ConfigError, InputError
+from anyseek.errors import CapacityError, InputError
 from anyseek.processing import grid_of
-from anyseek.search import Fusion
 from anyseek.server.faults import Fault, closing, fault_of
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
+from anyseek.server.models import Models
 from anyseek.server.options import ServerOptions
 from anyseek.server.planning import Plan, Planned
-from anyseek.server.queue import Closed, Full, Kind, Portion, TokenQueue, parted, portions
+from anyseek.server.queue import Closed, Full, Portion, TokenQueue, parted, portions
 from anyseek.server.turns import Turns
 
-__all__ = ["Engine", "Models", "Served"]
+__all__ = ["Engine"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -53,69 +52,6 @@ FAILURES = 3
 """Batches in a row that fail for no fault of an input: then the device is taken for lost."""
 
 Thing = TypeVar("Thing")
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """One model, as requests have it.
-
-    Attributes:
-        key: what the queue and the numbers call it.
-        kind: what it is for.
-        names: what requests may call it; the first is its own.
-        model: the model.
-        parent: name of the model whose weights it shares; None for one with weights of its own.
-    """
-
-    key: str
-    kind: Kind
-    names: tuple[str, ...]
-    model: Embedder | Reranker
-    parent: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Models:
-    """What is served.
-
-    Attributes:
-        embedder: None when only a reranker is served.
-        reranker: None when there is none.
-        names: by kind, what requests may call the model; the first is its own name.
-        adapted: names, and models with an adapter beside the weights of one of the two.
-        fusion: of both, for a library; None takes what lies beside the reranker.
-    """
-
-    embedder: Embedder | None
-    reranker: Reranker | None
-    names: Mapping[Kind, tuple[str, ...]]
-    adapted: Sequence[tuple[str, Embedder | Reranker]] = ()
-    fusion: Fusion | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for two models of one kind and name, or an adapter of nothing that is served."""
-        taken = {(kind, name) for kind, names in self.names.items() for name in names}
-        for name, model in self.adapted:
-            if _kind(model) not in self.names:
-                raise ConfigError(f"the adapter {name!r} is for {_kind(model)}, and no model for that is served")
-            if (_kind(model), name) in taken:
-                raise ConfigError(f"the name {name!r} of an adapter is taken already; give it another")
-            taken.add((_kind(model), name))
-
-    @property
-    def served(self) -> tuple[Served, ...]:
-        """All of them."""
-        pair = [model for model in (self.embedder, self.reranker) if model is not None]
-        whole = [Served(_kind(model), _kind(model), self.names[_kind(model)], model) for model in pair]
-        beside = [(name, _kind(model), model) for name, model in self.adapted]
-        return (
-            *whole,
-            *(Served(f"{kind}+{name}", kind, (name,), model, self.names[kind][0]) for name, kind, model in beside),
-        )
-
-    def computes(self, key: str) -> tuple[Compute, ...]:
-        """Copies of a model, one per device."""
-        return next(one.model for one in self.served if one.key == key)._runner.computes
 
 
 @dataclass(slots=True)
@@ -303,7 +239,7 @@ class Engine:
         """The thread of the first device: load, let the others begin, compute."""
         try:
             models = self._load()
-            _warm(models)
+            models.warm()
             self.on_loaded(models)
             copies = {one.key: models.computes(one.key) for one in models.served}
             for number in range(max(map(len, copies.values()))):
@@ -415,17 +351,3 @@ class Engine:
         """Wait until all threads but the lanes have ended."""
         for pool in self._pools:
             pool.shutdown()
-
-
-def _warm(models: Models) -> None:
-    """Run every model once, so that the first request is no slower than the next, and a device that fails shows now."""
-    for one in models.served:
-        if isinstance(one.model, Embedder):
-            one.model.encode("a")
-        else:
-            one.model.predict([("a", "b")])
-
-
-def _kind(model: Embedder | Reranker) -> Kind:
-    """What a model is for."""
-    return "embedding" if isinstance(model, Embedder) else "reranking"

@@ -15,9 +15,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anyseek.errors import ConfigError
 from anyseek.server.app import App
-from anyseek.server.engine import Engine, Models
+from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, answer_to, body_of
 from anyseek.server.metrics import Metrics
+from anyseek.server.models import Models
 from anyseek.server.options import ServerOptions, is_loopback
 
 __all__ = ["Server", "listening", "serve"]

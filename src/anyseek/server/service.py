@@ -10,9 +10,10 @@ from anyseek.engine import Reranker
 from anyseek.items import Text
 from anyseek.model import yes_no_logit
 from anyseek.server.door import entry_of, fetched_of
-from anyseek.server.engine import Engine, Served
+from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault
 from anyseek.server.inputs import Given
+from anyseek.server.models import Served
 from anyseek.server.options import ServerOptions
 from anyseek.server.planning import Plan, Planned, plan_items, plan_pairs
 from anyseek.server.queue import Kind

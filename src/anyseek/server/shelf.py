@@ -15,7 +15,8 @@ from anyseek.server.queued import queued
 
 if TYPE_CHECKING:
     from anyseek.search import Library
-    from anyseek.server.engine import Engine, Models
+    from anyseek.server.engine import Engine
+from anyseek.server.models import Models
 
 __all__ = ["UPLOADS", "Shelf"]
 
