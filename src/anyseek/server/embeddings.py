@@ -13,15 +13,14 @@ from anyseek.engine import Embedder
 from anyseek.engine.embedder import QUERY_INSTRUCTION
 from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
-from anyseek.server.faults import Fault, documented
+from anyseek.server.faults import COMPUTED, Fault
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
 from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, absent, given_as, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
-__all__ = ["Name", "meta", "routes"]
+__all__ = ["Name", "Usage", "meta", "routes"]
 
-STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 Whole = Literal["float", "int8", "uint8", "binary", "ubinary"]
 Name = Field(
     None, max_length=256, description="Which model; /v1/models lists them. Without it, the one that is served."
@@ -122,7 +121,7 @@ def routes(service: Service) -> APIRouter:
     """The endpoints."""
     router = APIRouter(tags=["embeddings"])
 
-    @router.post("/v1/embeddings", response_model=EmbeddingsAnswer, responses=STATUSES)
+    @router.post("/v1/embeddings", response_model=EmbeddingsAnswer, responses=COMPUTED)
     async def create_embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         """Vectors of texts, pictures, pages, videos and mixes of them, as OpenAI answers."""
         model = service.model("embedding", body.model)
@@ -145,7 +144,7 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, len(rows) * (dim or embedder.dim))
 
-    @router.post("/v2/embed", response_model=EmbedAnswer, responses=STATUSES)
+    @router.post("/v2/embed", response_model=EmbedAnswer, responses=COMPUTED)
     async def embed(request: Request, body: EmbedRequest) -> Response:
         """Vectors by type, as Cohere answers."""
         model = service.model("embedding", body.model)

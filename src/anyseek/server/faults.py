@@ -17,6 +17,7 @@ from anyseek import errors
 from anyseek.server.options import MOST_ITEMS
 
 __all__ = [
+    "COMPUTED",
     "TAG",
     "ErrorAnswer",
     "Fault",
@@ -196,3 +197,7 @@ def unkept(error: BaseException) -> Fault:
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How these answers stand in the OpenAPI document."""
     return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in statuses}
+
+
+COMPUTED = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
+"""Of endpoints that a model computes for."""

@@ -10,15 +10,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from anyseek.server.answers import written
-from anyseek.server.embeddings import Name, meta
-from anyseek.server.faults import Fault, documented
+from anyseek.server.embeddings import Name, Usage, meta
+from anyseek.server.faults import COMPUTED, Fault
 from anyseek.server.inputs import Input, Several, given, listed
 from anyseek.server.parts import Body, Many, Number, Priority, Strict, absent, given_as, one_of
 from anyseek.server.service import Service
 
 __all__ = ["routes"]
 
-STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 QUERIES, DOCUMENTS = ("queries", "text_1", "data_1"), ("documents", "items", "text_2", "data_2")
 """What the two sides of pairs are called, by whom."""
 
@@ -45,7 +44,7 @@ class Result(Strict):
     document: dict[str, Any] | None = None
 
 
-class Usage(Strict):
+class Total(Strict):
     """Tokens of all prompts."""
 
     total_tokens: int
@@ -57,7 +56,7 @@ class RerankAnswer(Strict):
     id: str
     model: str
     results: list[Result]
-    usage: Usage
+    usage: Total
     meta: dict[str, Any]
 
 
@@ -88,13 +87,6 @@ class Score(Strict):
     score: float = Field(ge=0, le=1)
 
 
-class ScoreUsage(Strict):
-    """Tokens of all prompts."""
-
-    prompt_tokens: int
-    total_tokens: int
-
-
 class ScoreAnswer(Strict):
     """Scores, in the order of the documents."""
 
@@ -103,12 +95,29 @@ class ScoreAnswer(Strict):
     created: int
     model: str
     data: list[Score]
-    usage: ScoreUsage
+    usage: Usage
 
 
 def routes(service: Service) -> APIRouter:
     """The endpoints."""
     router = APIRouter(tags=["reranking"])
+    for version in ("", "/v1", "/v2"):
+        _add(router, f"{version}/rerank", _reranking(service), RerankAnswer)
+    for version in ("", "/v1"):
+        _add(router, f"{version}/score", _scoring(service), ScoreAnswer)
+    return router
+
+
+def _add(router: APIRouter, path: str, endpoint: Callable[..., Any], answered: type[Strict]) -> None:
+    """One endpoint at one address."""
+    name = "_".join(reversed(path.strip("/").split("/")))
+    router.add_api_route(
+        path, endpoint, methods=["POST"], response_model=answered, responses=COMPUTED, operation_id=name
+    )
+
+
+def _reranking(service: Service) -> Callable[..., Any]:
+    """The endpoint that orders documents."""
 
     async def rerank(request: Request, body: RerankRequest) -> Response:
         """Order documents by their relevance to a query."""
@@ -136,6 +145,12 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, len(scores))
 
+    return rerank
+
+
+def _scoring(service: Service) -> Callable[..., Any]:
+    """The endpoint that scores pairs."""
+
     async def score(request: Request, body: ScoreRequest) -> Response:
         """Score pairs of a query and a document."""
         model = service.model("reranking", body.model)
@@ -160,17 +175,7 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, len(scores))
 
-    def add(path: str, endpoint: Callable[..., Any], answered: type[Strict]) -> None:
-        name = "_".join(reversed(path.strip("/").split("/")))
-        router.add_api_route(
-            path, endpoint, methods=["POST"], response_model=answered, responses=STATUSES, operation_id=name
-        )
-
-    for version in ("", "/v1", "/v2"):
-        add(f"{version}/rerank", rerank, RerankAnswer)
-    for version in ("", "/v1"):
-        add(f"{version}/score", score, ScoreAnswer)
-    return router
+    return score
 
 
 def _echo(document: Any) -> dict[str, Any]:

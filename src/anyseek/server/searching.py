@@ -16,7 +16,7 @@ from anyseek.errors import ConfigError
 from anyseek.index import Filter, Thing
 from anyseek.items import Item, Text
 from anyseek.server.door import fetched_of
-from anyseek.server.faults import TAG, Fault, body_of, documented
+from anyseek.server.faults import COMPUTED, TAG, Fault, body_of
 from anyseek.server.hits import ID, FileKind, Hit, hits_of
 from anyseek.server.inputs import Input, given
 from anyseek.server.parts import WHOLE, Body, Strict, absent, given_as, one_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-STATUSES = documented(400, 401, 403, 404, 408, 413, 429, 500, 503, 504)
 MOST_INT = (1 << 63) - 1
 MOST_BYTES = 1 << 50
 MOST_CHARACTERS = 1 << 15
@@ -182,7 +181,7 @@ def routes(service: Service, shelf: Shelf) -> APIRouter:
     """The endpoint."""
     router = APIRouter(tags=["library"])
     events = {EVENTS: {"schema": {"type": "string"}}}
-    answers: dict[int | str, dict[str, Any]] = {200: {"model": SearchAnswer, "content": events}, **STATUSES}
+    answers: dict[int | str, dict[str, Any]] = {200: {"model": SearchAnswer, "content": events}, **COMPUTED}
 
     @router.post("/v1/search", response_model=SearchAnswer, responses=answers)
     async def search(request: Request, body: SearchRequest) -> Response:
