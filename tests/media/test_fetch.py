@@ -131,6 +131,8 @@ def test_redirects(web: str) -> None:
     for target in ("file:///etc/passwd", "ftp://127.0.0.1/", "data:,x", "gopher://127.0.0.1:70/"):
         with pytest.raises(RefusedError, match="only http and https are fetched"):
             open_source(f"{web}/to?{target}", INSIDE)
+    with pytest.raises(SourceError, match="leads to a malformed address"):
+        open_source(f"{web}/to?http://[foo", INSIDE)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,9 @@ def test_the_whole_time_is_limited_however_the_bytes_drip(web: str, path: str) -
         ("http://127.0.0.1:1/", SourceError, "cannot load http://127.0.0.1:1/"),
         ("http://a..b/", SourceError, "cannot load"),
         ("http://no.such.host.invalid/", SourceError, "no address for host"),
+        ("http://127.0.0.1/\ud800", SourceError, "malformed"),
+        ("http://127.0.0.1/?\udcff", SourceError, "malformed"),
+        ("http://\ud800/", SourceError, "malformed"),
     ],
 )
 def test_wrong_addresses(url: str, error: type[Exception], message: str) -> None:
@@ -183,7 +188,8 @@ PRIVATE = [
     "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fe80::1%1",
     "fc00::1", "fd00::1", "ff02::1", "fec0::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
     "64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::", "2001:0:1::1", "2001:db8::1", "::127.0.0.1",
-    "no address",
+    "192.0.0.8", "192.0.0.170", "192.0.0.192", "192.88.99.1", "100::1", "100:0:0:1::1", "2001:10::1", "2001:2::1",
+    "3fff::1", "3fff:fff::1", "5f00::1", "::ffff:192.0.0.8", "2002:c000:8::", "no address",
 ]  # fmt: skip
 
 

@@ -63,6 +63,9 @@ def test_data_uris(uri: str, expected: bytes) -> None:
         ("data:image/png;base64", DecodeError, "needs a comma"),
         ("data:image/png;base64,", DecodeError, "empty|0 bytes"),
         ("data:,", DecodeError, "empty"),
+        ("data:,\ud800", DecodeError, "half a character"),
+        ("data:;base64,%\ud800", DecodeError, "base64 of this data URI is broken"),
+        ("data:\ud800", DecodeError, "needs a comma"),
     ],
 )
 def test_broken_data_uris(uri: str, error: type[Exception], message: str) -> None:
@@ -93,6 +96,8 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         ("/dev/zero", SourceError, "not a regular file"),
         ("", SourceError, "is not a path"),
         ("a\0b", SourceError, "is not a path"),
+        ("a\ud800b", SourceError, "half a character"),
+        ("file:///a\ud800b", SourceError, "half a character"),
         ("x" * 5000, SourceError, "cannot read"),
         (b"", DecodeError, "empty"),
         ("file:///no/such", SourceError, "cannot read /no/such"),

@@ -8,7 +8,9 @@ from anyseek.errors import RefusedError, SourceError
 __all__ = ["is_public", "resolve"]
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
+SPECIAL = "192.0.0.0/24 192.88.99.0/24 64:ff9b:1::/48 100::/63 2001::/23 2001:db8::/32 3fff::/20 5f00::/16"
+NOT_PUBLIC = tuple(map(ipaddress.ip_network, SPECIAL.split()))
+"""Of IANA's special registries, what some version of Python's own list lacks, or makes exceptions of."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -53,8 +55,10 @@ def is_public(text: str) -> bool:
         inner = _carried(address)
         if inner is not None:
             return is_public(str(inner))
-        if address.teredo or address.is_site_local or address in NAT64_LOCAL:
+        if address.is_site_local:
             return False
+    if any(address in network for network in NOT_PUBLIC):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

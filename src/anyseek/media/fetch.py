@@ -57,7 +57,7 @@ def fetch(url: str, name: str, options: MediaOptions) -> bytes:
                 body = _hop(pool, url, name, options)
                 if isinstance(body, bytes):
                     return body
-                url = urljoin(url, body)
+                url = _joined(url, body, name)
     except httpcore.TimeoutException as error:
         raise SourceError(
             f"cannot load {name}: not finished after {options.timeout_seconds:g} s (MediaOptions.timeout_seconds)"
@@ -93,6 +93,7 @@ def _target(url: str, name: str) -> httpcore.URL:
     try:
         parts = urlsplit(url)
         port, host = parts.port, (parts.hostname or "").encode("ascii" if (parts.hostname or "").isascii() else "idna")
+        path = quote(parts.path or "/", safe=TARGET) + ("?" + quote(parts.query, safe=TARGET) if parts.query else "")
     except ValueError as error:  # UnicodeError is one
         raise SourceError(f"cannot load {name}: the address is malformed ({str(error)[:80]})") from error
     if parts.scheme.lower() not in ("http", "https"):
@@ -101,10 +102,17 @@ def _target(url: str, name: str) -> httpcore.URL:
         raise SourceError(f"cannot load {name}: the address names no host")
     if parts.username is not None or parts.password is not None:
         raise RefusedError(f"{name}: addresses with a user name or password are not fetched")
-    path = quote(parts.path or "/", safe=TARGET) + ("?" + quote(parts.query, safe=TARGET) if parts.query else "")
     if b":" in host:
         host = b"[" + host + b"]"
     return httpcore.URL(scheme=parts.scheme.lower().encode(), host=host, port=port, target=path.encode())
+
+
+def _joined(url: str, location: str, name: str) -> str:
+    """The address that a redirect leads to."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise SourceError(f"cannot load {name}: it leads to a malformed address ({str(error)[:80]})") from error
 
 
 def _collect(chunks: Iterable[bytes], name: str, options: MediaOptions) -> bytes:

@@ -157,7 +157,7 @@ def _allowed(text: str, options: MediaOptions) -> bool:
         return True
     try:
         return Path(text).resolve().is_relative_to(options.root.resolve())
-    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
+    except (OSError, RuntimeError, UnicodeError):  # RuntimeError: links that lead in a circle
         return False
 
 
@@ -176,6 +176,8 @@ def _from_path(text: str, options: MediaOptions) -> Blob:
     try:
         path = Path(text).resolve(strict=True)
         status = path.stat()
+    except UnicodeError:
+        raise SourceError(f"{name!r} holds half a character, which no path does") from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "links that lead in a circle"
         raise SourceError(f"cannot read {name}: {reason}") from error
@@ -199,7 +201,10 @@ def _from_data_uri(text: str, options: MediaOptions) -> Blob:
     _check_size(max(1, payload // (2 if coded else 3)), name, most, "max_download_bytes")
     body = text[comma + 1 :]
     if not coded:
-        return _in_memory(unquote_to_bytes(body), name, most, "max_download_bytes")
+        try:
+            return _in_memory(unquote_to_bytes(body), name, most, "max_download_bytes")
+        except UnicodeEncodeError:
+            raise DecodeError(f"{name}: this data URI holds half a character; send valid Unicode") from None
     letters = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
     letters = letters.replace("-", "+").replace("_", "/")
     try:
