@@ -59,12 +59,61 @@ def test_what_a_text_begins_with_is_told_in_one_pass() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ['<a b="', "<a b='", "<a ", "<!--", "<!", "</", "</script ", "<![CDATA[", " ", "\n ", " |", "<svg><p></p>", "&#1"],
+    [
+        *(
+            '<a b="',
+            "<a b='",
+            "<a ",
+            "<!--",
+            "<!",
+            "</",
+            "</script ",
+            "<![CDATA[",
+            " ",
+            "\n ",
+            " |",
+            "<svg><p></p>",
+            "&#1",
+        ),
+        *("<title>", "<script>", "<textarea>x", "<object> ", "<svg><object></svg>", "<head>x", "<button>"),
+    ],
 )
 def test_no_html_takes_more_than_a_few_passes(piece: str) -> None:
     """What takes a time that grows with the square of a text is at these for minutes, or for days."""
     for opened in ("", "<pre>", "<script>", "<a "):
         text_of_html(opened + piece * (300_000 // len(piece)) + "x")
+    text_of_html(piece * (300_000 // len(piece)) + "x", prose=True)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<!doctype html><html lang=en><head><meta charset=utf-8><title>T</title><p>Hello world.", "T\n\nHello world."),
+        ("<head>\n<title>T</title>\n<link rel=x><style>p{}</style>words<p>more", "T\n\nwords\n\nmore"),
+        ("<p>into the <head> of a page</p><p>then", "into the of a page\n\nthen"),
+        ("<title>About <svg> & <b></title><p>then", "About <svg> & <b>\n\nthen"),
+        ("one <object> two <template><p>three", "one two\n\nthree"),
+        ("one <object> two <svg>not</svg> three <object>not</object>", "one two three"),
+        ("<svg><object></svg>one", "one"),
+        ("<template><pre></template>one   two", "one two"),
+        ("one<style>p{}", "one"),
+        ("one<!-->two", "onetwo"),
+    ],
+)
+def test_what_is_never_closed_hides_nothing(html: str, text: str) -> None:
+    assert text_of_html(html) == text
+
+
+def test_markdown_about_tags_keeps_what_follows() -> None:
+    about = "Put <{}> here.\n\nThen *more*."
+    for tag in ("head", "object", "template", "script", "style", "svg", "iframe", "noscript"):
+        assert text_of_markdown(about.format(tag)) == "Put here.\n\nThen more."
+
+
+def test_words_of_controls_stand_apart() -> None:
+    assert text_of_html("<button>Go</button><button>Stop</button> now") == "Go Stop now"
+    chosen = "a<select><optgroup label=x><option>One</option><option>Two</select>b<textarea><b></textarea>c"
+    assert text_of_html(chosen) == "a\nOne\nTwo b <b> c"
 
 
 def test_html_that_is_broken_is_read_as_far_as_it_goes() -> None:

@@ -8,23 +8,40 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from html import unescape
+from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 
 __all__ = ["MOST_MARKDOWN", "is_html", "text_of_html", "text_of_markdown"]
 
-HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "head"})
-"""Elements whose content nobody reads as text; of a head, only the title is kept."""
+HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object"})
+"""Elements whose content nobody reads as text; what stands in a head is of these, or its title, or ends the head."""
 HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 BLOCKS = HEADINGS | {
-    *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "div", "dl", "dt", "fieldset"),
-    *("figcaption", "figure", "footer", "form", "header", "hr", "legend", "main", "nav", "ol", "p", "pre", "section"),
-    *("summary", "table", "title", "ul"),
+    *(
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+    ),
+    *("dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "legend", "main"),
+    *("menu", "nav", "ol", "p", "pre", "search", "section", "summary", "table", "title", "ul"),
 }
-LINES = frozenset({"br", "li", "tr"})
+LINES = frozenset({"br", "li", "option", "tr"})
+APART = frozenset({"button", "select", "textarea"})
+"""What stands in a line, but apart from the words around it."""
 CELLS = frozenset({"td", "th"})
-RAW = frozenset({"script", "style"})
+UNSEEN = frozenset({"script", "style"})
+RAW = UNSEEN | {"textarea", "title"}
 """Elements in which nothing but their own end is a tag."""
 BEFORE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 START = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
@@ -54,10 +71,17 @@ def is_html(text: str) -> bool:
     return START.match(head, place) is not None
 
 
-def text_of_html(html: str) -> str:
-    """The text of an HTML document: a blank line between paragraphs, a row or entry a line, `alt` for pictures."""
+def text_of_html(html: str, *, prose: bool = False) -> str:
+    """The text of an HTML document: a blank line between paragraphs, a row or entry a line, `alt` for pictures.
+
+    What is never closed hides nothing: most often somebody writes about a tag. Scripts and styles do, as in browsers.
+
+    Args:
+        html: the document, or a part of one.
+        prose: scripts and styles that are never closed hide nothing either.
+    """
     reader = _Reader()
-    for kind, value, alt in _marks(html):
+    for kind, value, alt in _marks(html, prose):
         if kind == "text":
             reader.shown(unescape(LONG_NUMBER.sub("\ufffd", value)))
         elif kind == "start":
@@ -79,32 +103,45 @@ def text_of_markdown(markdown: str) -> str:
     parser = MarkdownIt("commonmark").enable("table")
     parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     rendered: str = parser.render(markdown)
-    return text_of_html(rendered)
+    return text_of_html(rendered, prose=True)
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A rule of `markdown_it` instead of its own, which fills rows up: to the square of what is written."""
-    if start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
-        return False
-    head, border = (_written(state, line) for line in (start, start + 1))
-    if "|" not in head or not {"|", "-"} <= set(border) or not DELIMITER.fullmatch(border):
+    if not _begins_table(state, start, end):
         return False
     if silent:
         return True
     state.push("table_open", "table", 1)
-    line, ends = start, state.md.block.ruler.getRules("blockquote")
-    while line < end and (row := _written(state, line)) and state.sCount[line] >= state.blkIndent:
-        if line > start + 1 and any(rule(state, line, end, True) for rule in ends):
-            break
-        if line != start + 1:
-            state.push("tr_open", "tr", 1)
-            inline = state.push("inline", "", 0)
-            inline.content, inline.children = " | ".join(cell.strip() for cell in CELL.split(row)), []
-            state.push("tr_close", "tr", -1)
-        line += 1
+    lines = list(_lines_of_table(state, start, end))
+    for row in (lines[0], *lines[2:]):
+        state.push("tr_open", "tr", 1)
+        inline = state.push("inline", "", 0)
+        inline.content, inline.children = " | ".join(cell.strip() for cell in CELL.split(row)), []
+        state.push("tr_close", "tr", -1)
     state.push("table_close", "table", -1)
-    state.line = line
+    state.line = start + len(lines)
     return True
+
+
+def _begins_table(state: StateBlock, start: int, end: int) -> bool:
+    """Whether a line is the head of a table, with its delimiter below."""
+    if start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
+        return False
+    head, border = (_written(state, line) for line in (start, start + 1))
+    return "|" in head and {"|", "-"} <= set(border) and DELIMITER.fullmatch(border) is not None
+
+
+def _lines_of_table(state: StateBlock, start: int, end: int) -> Iterator[str]:
+    """What stands in the lines of a table, its delimiter among them, up to where something else begins."""
+    rules = state.md.block.ruler.getRules("blockquote")
+    for line in range(start, end):
+        row = _written(state, line)
+        if not row or state.sCount[line] < state.blkIndent:
+            return
+        if line > start + 1 and any(rule(state, line, end, True) for rule in rules):
+            return
+        yield row
 
 
 def _written(state: StateBlock, line: int) -> str:
@@ -112,9 +149,9 @@ def _written(state: StateBlock, line: int) -> str:
     return "" if state.is_code_block(line) else state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def _marks(html: str) -> Iterator[Mark]:
+def _marks(html: str, prose: bool) -> Iterator[Mark]:
     """Tags and what stands between them, in one pass; of a tag that is not closed, all that follows is text."""
-    place = 0
+    place, open_ended = 0, set[str]()  # the names are of RAW, and have no end any more
     while (start := html.find("<", place)) >= 0:
         yield "text", html[place:start], ""
         tag = TAG.match(html, start)
@@ -134,16 +171,21 @@ def _marks(html: str) -> Iterator[Mark]:
         yield "start", name, alt
         if html[end - 2] == "/":
             yield "end", name, ""
-        elif name in RAW:
+        elif name in RAW and name not in open_ended:
             close = ENDS[name].search(html, end)
-            place = close.start() if close else len(html)
+            if close:
+                yield "text", html[end : close.start()], ""
+                place = close.start()
+            elif name in UNSEEN and not prose:
+                return
+            open_ended |= set() if close else {name}
     yield "text", html[place:], ""
 
 
 def _passed(html: str, start: int) -> int:
     """Where a comment or declaration ends that begins here, or the next character for what is none."""
     if html.startswith("<!--", start):
-        end = html.find("-->", start + 4)
+        end = html.find("-->", start + 2)  # `<!-->` is one too
         return end + 3 if end >= 0 else len(html)
     if html[start + 1 : start + 2] in ("!", "?"):
         end = html.find(">", start)
@@ -164,24 +206,34 @@ def _attributes(html: str, place: int) -> tuple[int | None, str]:
     return close.end(), alt
 
 
+class _Hidden(NamedTuple):
+    """An element that hides its content.
+
+    Attributes:
+        tag: its name.
+        pieces: how much had been gathered where it began.
+        written: likewise how many `pre` were open.
+    """
+
+    tag: str
+    pieces: int
+    written: int
+
+
 class _Reader:
-    """Gathers what is shown."""
+    """Gathers what is shown, and what something hides until it is closed: of what never is, nothing is lost."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._hidden: list[str] = []
+        self._hidden: list[_Hidden] = []
         self._within: Counter[str] = Counter()
-        self._title = False
         self._written = 0
 
     def started(self, tag: str, alt: str) -> None:
         """Borders of blocks and lines, and what stands for a picture."""
-        if tag == "body":  # ends a head that nobody closed
-            self._hidden, self._within = [], Counter()
         if tag in HIDDEN:
-            self._hidden.append(tag)
+            self._hidden.append(_Hidden(tag, len(self._pieces), self._written))
             self._within[tag] += 1
-        self._title = tag == "title"
         self._written += tag == "pre"
         self._border(tag)
         if tag in LINES:
@@ -195,17 +247,22 @@ class _Reader:
         """The end of a block, or of something hidden."""
         while self._within[tag]:
             last = self._hidden.pop()
-            self._within[last] -= 1
-            if last == tag:
+            self._within[last.tag] -= 1
+            if last.tag == tag:
+                del self._pieces[last.pieces :]
+                self._written = last.written
                 break
-        self._title = False
         self._written = max(0, self._written - (tag == "pre"))
         self._border(tag)
 
     def shown(self, data: str) -> None:
-        """Text, where it is shown; outside `pre` a line end is a space."""
-        if not self._hidden or (self._title and self._hidden == ["head"]):
-            self._pieces.append(data if self._written else re.sub(r"\s+", " ", data))
+        """Text; outside `pre` white space is a space, and none where a line or another space ends before it."""
+        if not self._written:
+            data = re.sub(r"\s+", " ", data)
+            if self._pieces and self._pieces[-1][-1:] in (" ", "\n"):
+                data = data.lstrip(" ")
+        if data:
+            self._pieces.append(data)
 
     def text(self) -> str:
         """What was gathered."""
@@ -218,6 +275,8 @@ class _Reader:
         """What a tag parts."""
         if tag in BLOCKS:
             self._pieces.append("\n\n")
+        elif tag in APART:
+            self.shown(" ")
 
 
 def _line(line: str) -> str:
