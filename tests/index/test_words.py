@@ -96,3 +96,8 @@ def test_a_library_of_many_texts(tmp_path: Path) -> None:
                 assert ids(store.lexical(f"common1 common2 rare{number}", 3))[0] == f"h{number}.0"
                 assert ids(store.lexical(f"第{number}号文書", 3))[0] == f"h{number}.0"
             writer.optimize(force=True)
+
+
+def test_what_is_unseen_within_a_word_does_not_part_it() -> None:
+    for unseen in "\u00ad\u200b\u200d\u2060\ufeff\ufffe":
+        assert words(f"Infor{unseen}mation") == "information", hex(ord(unseen))

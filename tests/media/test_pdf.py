@@ -85,6 +85,33 @@ def test_text(make_pdf: Make) -> None:
     assert page_text(make_pdf(), 1, OPTIONS) == ""
 
 
+@pytest.mark.parametrize("hyphen", ["-", "\\255"])
+def test_words_that_are_parted_at_a_line_end_are_whole(make_pdf: Make, hyphen: str) -> None:
+    lines = f"BT /F 20 Tf 22 TL 20 200 Td (self-made infor{hyphen}) Tj T* (mation) Tj ET"
+    data = make_pdf(content=lines).replace(b"/Helvetica", b"/Helvetica /Encoding /WinAnsiEncoding")
+    assert page_text(data, 1, OPTIONS) == "self-made information"
+
+
+def test_the_text_of_forms_and_notes_on_the_page(make_pdf: Make) -> None:
+    words = "BT /F 20 Tf 20 200 Td (Name:) Tj ET"
+    fields = (
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Ada\rLovelace) /Rect [0 0 90 20] /F 4 >>",
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (secret) /V (sesame) /Ff 8192 /Rect [0 0 90 20] /F 4 >>",
+        "<< /Type /Annot /Subtype /Widget /FT /Btn /T (yes) /V /On /Rect [0 0 90 20] /F 4 >>",
+        "<< /Type /Annot /Subtype /FreeText /Contents (paid) /DA (/F 9 Tf) /Rect [0 0 90 20] /F 4 >>",
+        "<< /Type /Annot /Subtype /FreeText /Contents (hidden) /DA (/F 9 Tf) /Rect [0 0 90 20] /F 2 >>",
+        "<< /Type /Annot /Subtype /Text /Contents (a comment) /Rect [0 0 90 20] /F 4 >>",
+    )
+    data = make_pdf(
+        "/MediaBox [0 0 200 300] /Annots [6 0 R 7 0 R 8 0 R 9 0 R 10 0 R 11 0 R]",
+        content=words,
+        root="/AcroForm << /Fields [6 0 R 7 0 R 8 0 R] >>",
+        more=fields,
+    )
+    assert page_text(data, 1, OPTIONS) == "Name:\nAda\nLovelace\npaid"
+    assert page_text(data.replace(b"/AcroForm", b"/NoForms "), 1, OPTIONS) == "Name:\npaid"
+
+
 @pytest.mark.parametrize("number", [0, 3, -1, True, 1.0, None, 10**30])
 def test_no_such_page(make_pdf: Make, number: int) -> None:
     data = make_pdf(*["/MediaBox [0 0 9 9]"] * 2)

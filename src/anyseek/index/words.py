@@ -13,8 +13,9 @@ __all__ = ["LONGEST", "words"]
 LONGEST = 40
 """Characters of a word that count; what follows is cut off."""
 
-MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670]")
-"""Accents, and the vowel signs of Hebrew and Arabic, which most people leave out."""
+MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670\u00ad\u200b\u200d\u2060\ufeff\ufffe]")
+"""Accents, and the vowel signs of Hebrew and Arabic, which most people leave out; soft hyphens (U+FFFE is PDFium's) and
+the like, which stand unseen within words."""
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Japanese

@@ -2,9 +2,10 @@
 
 import atexit
 import ctypes
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,12 @@ __all__ = ["PageInfo", "count_pages", "page_text", "probe_page", "render_page"]
 LOCK = threading.Lock()
 DAMAGE = (pdfium.PdfiumError, OSError, ValueError, LookupError, MemoryError, OverflowError, ctypes.ArgumentError)
 WHITE = (255, 255, 255, 255)
+HYPHEN = re.compile("\ufffe(?: *\n)?|\u00ad *\n")
+"""What PDFium gives for a hyphen at the end of a line, and a soft hyphen there."""
+FILLED = (pdfium_c.FPDF_FORMFIELD_TEXTFIELD, pdfium_c.FPDF_FORMFIELD_COMBOBOX, pdfium_c.FPDF_FORMFIELD_LISTBOX)
+UNSEEN = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
+PASSWORD = 1 << 13
+"""Flag of a field that shows stars."""
 
 State = tuple[str, int, int]
 OPEN: "OrderedDict[State, tuple[pdfium.PdfDocument, int]]" = OrderedDict()
@@ -118,6 +125,9 @@ def render_page(source: Any, number: int, size: tuple[int, int], options: MediaO
 def page_text(source: Any, number: int, options: MediaOptions) -> str:
     """The text of a page in the order the file gives it, with plain line ends; empty for a scan.
 
+    Words that are hyphenated at the end of a line are whole. What is filled into forms, and notes that are written onto
+    the page, come last.
+
     Args:
         source: anything `open_source` takes, or a Blob.
         number: page, counted from 1.
@@ -130,9 +140,10 @@ def page_text(source: Any, number: int, options: MediaOptions) -> str:
         _info(document, page, name)
         text = page.get_textpage()
         try:
-            return str(text.get_text_range()).replace("\r\n", "\n").replace("\r", "\n")
+            printed = str(text.get_text_range()).replace("\r\n", "\n").replace("\r", "\n")
         finally:
             text.close()
+        return "\n".join(filter(None, (HYPHEN.sub("", printed), *_added(document, page))))
 
 
 @contextmanager
@@ -230,6 +241,42 @@ def _rendered(document: pdfium.PdfDocument, page: pdfium.PdfPage, size: Size) ->
         return picture.convert("RGB")
     finally:
         bitmap.close()
+
+
+def _added(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Iterator[str]:
+    """What fields of forms hold and free notes say, where it is seen."""
+    for number in range(pdfium_c.FPDFPage_GetAnnotCount(page)):
+        note = pdfium_c.FPDFPage_GetAnnot(page, number)
+        if not note:
+            continue
+        try:
+            yield _said(document, note)
+        finally:
+            pdfium_c.FPDFPage_CloseAnnot(note)
+
+
+def _said(document: pdfium.PdfDocument, note: Any) -> str:
+    """The text of a field or a free note; of anything else nothing."""
+    kind, form = pdfium_c.FPDFAnnot_GetSubtype(note), document.formenv
+    if pdfium_c.FPDFAnnot_GetFlags(note) & UNSEEN:
+        return ""
+    if kind == pdfium_c.FPDF_ANNOT_FREETEXT:
+        return _long(lambda *room: pdfium_c.FPDFAnnot_GetStringValue(note, b"Contents", *room))
+    if kind != pdfium_c.FPDF_ANNOT_WIDGET or not form:
+        return ""
+    if pdfium_c.FPDFAnnot_GetFormFieldType(form, note) not in FILLED:
+        return ""
+    if pdfium_c.FPDFAnnot_GetFormFieldFlags(form, note) & PASSWORD:
+        return ""
+    return _long(lambda *room: pdfium_c.FPDFAnnot_GetFormFieldValue(form, note, *room))
+
+
+def _long(read: Callable[[Any, int], int]) -> str:
+    """A text that PDFium writes where it is told to, when it is given enough room."""
+    length = read(None, 0)
+    room = ctypes.create_string_buffer(length)
+    read(ctypes.cast(room, ctypes.POINTER(pdfium_c.FPDF_WCHAR)), length)
+    return room.raw[:length].decode("utf-16-le", "ignore").rstrip("\0").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager
