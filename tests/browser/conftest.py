@@ -38,6 +38,13 @@ FINAL = "#hits[data-stage=final][aria-busy=false]"
 """The list of hits, once the whole answer is there."""
 LISTEN = re.compile(r"listening on (http://\S+)")
 RECORDER = """
+const jumps = [];
+const watched = new PerformanceObserver((list) => jumps.push(...list.getEntries()));
+watched.observe({ type: "layout-shift", buffered: true });
+window.shifted = () => {
+  const all = [...jumps, ...watched.takeRecords()].filter((one) => !one.hadRecentInput);
+  return all.reduce((sum, one) => sum + one.value, 0);
+};
 window.heard = [];
 window.stages = [];
 new MutationObserver((changes) => {
@@ -53,7 +60,7 @@ new MutationObserver((changes) => {
   }
 }).observe(document, { subtree: true, childList: true, attributeFilter: ["data-stage"] });
 """
-"""What the line above the hits said, and of each stage of them its name, their ids, and how many bars are read ones."""
+"""What the line above the hits said; of each stage of them its name, their ids, and how many bars are read; what jumped."""
 
 DROP = """
 ([data, name, over, zone]) => {
@@ -198,12 +205,19 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def forgive(page: "Page", troubles: list[str], words: str) -> None:
-    """Wait for the trouble that a test provokes, which may be told later than the page shows it, and forget it."""
+def ask(page: "Page", words: str) -> None:
+    """Search for words."""
+    page.get_by_label("What to look for").fill(words)
+    page.keyboard.press("Enter")
+
+
+def forgive(page: "Page", troubles: list[str], words: str, times: int = 1) -> None:
+    """Wait for what a test provokes, which may be told later than the page shows it, and forget it."""
     end = time.monotonic() + WAIT
-    while not troubles:
-        assert time.monotonic() < end, f"the page met no trouble with {words!r}"
+    while len(troubles) < times:
+        assert time.monotonic() < end, f"the page met {words!r} not {times} times: {troubles}"
         page.wait_for_timeout(50)
+    assert len(troubles) == times, troubles
     assert all(words in text for text in troubles), troubles
     troubles.clear()
 

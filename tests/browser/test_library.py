@@ -8,36 +8,14 @@ from typing import Any
 import pytest
 
 from anyseek.server import add_key
-from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, drop, forgive, serving, until
+from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, ask, drop, forgive, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
 expect: Any = sync_api.expect
 expect.set_options(timeout=60_000)
 
-NEW = 24
+NEW = 8
 """Files that are new."""
-WATCH = """
-() => {
-  window.progress = [];
-  new MutationObserver((changes) => {
-    for (const change of changes) {
-      for (const node of change.addedNodes) {
-        for (const bar of node.querySelectorAll?.("progress") ?? []) {
-          window.progress.push(bar.closest(".progress").innerText);
-        }
-      }
-    }
-  }).observe(document.body, { subtree: true, childList: true });
-}
-"""
-"""Notes what bars of progress say."""
-LOOK = """
-() => {
-  document.dispatchEvent(new Event("visibilitychange"));
-  return window.progress;
-}
-"""
-"""Has the page look before it does by itself, since a job of these tests is short; what bars have said."""
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +48,38 @@ def test_indexing_shows_its_progress_until_what_is_new_is_found(visit: Visit, se
     for number, file in enumerate(new):
         file.write_text(f"Gefunden in Lima: xylograph {number}.", encoding="utf-8")
     page = visit()
-    page.get_by_role("button", name=re.compile("^Library")).click()
-    page.evaluate(WATCH)
-    page.get_by_role("button", name="Update now").click()
-    until(lambda: any(re.search(rf"\b[1-9]\d* of {NEW} files", text) for text in page.evaluate(LOOK)))
-    expect(page.get_by_role("dialog", name="Library")).to_contain_text("Up to date")
-    page.keyboard.press("Escape")
-    page.goto("/?q=xylograph+7&kinds=text&all=1&words=1")
-    expect(page.locator(f"{FINAL} .hit", has_text="new7.txt")).to_contain_text("xylograph 7")
-    for file in new:
-        file.unlink()
-    served.update()
+    panel = page.get_by_role("dialog", name="Library")
+    try:
+        page.get_by_role("button", name=re.compile("^Library")).click()
+        panel.get_by_role("button", name="Update now").click()
+        expect(panel).to_contain_text("Up to date")
+        page.keyboard.press("Escape")
+        page.goto("/?q=xylograph+7&kinds=text&all=1&words=1")
+        expect(page.locator(f"{FINAL} .hit", has_text="new7.txt")).to_contain_text("xylograph 7")
+    finally:
+        for file in new:
+            file.unlink()
+        served.update()
 
 
-def test_what_failed_is_told_when_a_run_ends(visit: Visit, served: Served) -> None:
+def test_how_far_a_run_is_is_told_until_its_end(visit: Visit, served: Served) -> None:
+    library = served.ask("/v1/library")
+    files = {"files_total": 24, "seconds_left": 40, "current": "notes/n001.txt"}
+    looks = [library | {"job": library["job"] | {"state": "running", "files_done": done} | files} for done in (0, 16)]
+    page = visit("about:blank")
+    page.route("**/v1/library", lambda route: route.fulfill(json=looks[0] if looks else library))
+    page.goto("/")
+    page.get_by_role("button", name=re.compile("^Library: indexing, 0 %")).click()
+    panel = page.get_by_role("dialog", name="Library")
+    expect(panel.locator(".progress")).to_contain_text("0 of 24 files, about 40 seconds left")
+    looks.pop(0)
+    expect(panel.locator(".progress")).to_contain_text("16 of 24 files, about 40 seconds left")
+    expect(panel.get_by_role("progressbar")).to_have_js_property("value", 16 / 24)
+    looks.clear()
+    expect(panel).to_contain_text("Up to date")
+
+
+def test_what_is_refused_and_what_failed_is_told(visit: Visit, served: Served, troubles: list[str]) -> None:
     half = served.folder / "pictures" / "half.png"
     page = visit()
     page.get_by_role("button", name=re.compile("^Library")).click()
@@ -91,6 +87,12 @@ def test_what_failed_is_told_when_a_run_ends(visit: Visit, served: Served) -> No
     failed = panel.locator(".failures li")
     expect(failed).to_have_count(1)
     half.write_bytes((SAMPLES / "pictures" / "p004.png").read_bytes()[:2000])
+    page.route("**/v1/library/index", lambda route: route.fulfill(status=409, json={"error": {"message": "not now"}}))
+    for _ in range(2):
+        panel.get_by_role("button", name="Update now").click()
+        expect(panel.get_by_role("alert")).to_have_text("not now")  # once
+    forgive(page, troubles, "409", times=2)
+    page.unroute("**/v1/library/index")
     try:
         panel.get_by_role("button", name="Update now").click()
         expect(failed).to_have_count(2)
@@ -181,12 +183,46 @@ def test_files_are_added_by_dropping_them_and_those_that_cannot_be_read_are_told
     expect(panel.locator(".reasons .wrong")).to_contain_text("truncated or corrupt")
     forgive(page, troubles, "400")
     page.keyboard.press("Escape")
-    page.get_by_label("What to look for").fill("an octopus")
-    page.keyboard.press("Enter")
+    ask(page, "an octopus")
     hit = page.locator(f"{FINAL} .hit").first
     expect(hit).to_contain_text("snake.jpg")
     expect(hit.locator("img.there")).to_be_visible()  # by the cookie of the session
     assert hit.locator("img").evaluate("image => image.naturalWidth") > 0
+
+
+def test_a_session_that_ended_is_begun_again_where_one_was(
+    visit: Visit, locked: tuple[str, dict[str, str]], troubles: list[str]
+) -> None:
+    url, keys = locked
+    page = visit(url=url)
+    unlock(page, keys["write"])
+    page.get_by_role("button", name=re.compile("^Library")).click()
+    drop(page, "fish.png", (SAMPLES / "pictures" / "p004.png").read_bytes(), over="#library", zone="add")
+    expect(page.locator("#library .reasons .well")).to_contain_text("added as fish")
+    page.keyboard.press("Escape")
+    page.context.clear_cookies()
+    dialog = page.get_by_role("dialog", name="This library is locked")
+    ask(page, "a fish")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#notice")).to_contain_text("This library is locked. Give a key.")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Try again").click()
+    page.route("**/thumbnail", lambda route: route.fulfill(status=401))
+    unlock(page, keys["write"])
+    hit = page.locator(f"{FINAL} .hit").first
+    expect(hit.locator(".face > .icon")).to_be_visible()
+    page.unroute("**/thumbnail")
+    page.context.clear_cookies()
+    hit.locator(".open").click()
+    unlock(page, keys["write"])
+    picture = page.locator("#viewer .stage img")
+    expect(picture).not_to_have_class("coming")
+    assert picture.evaluate("image => image.naturalWidth") > 0
+    expect(hit.locator("img.there")).to_be_attached()
+    page.wait_for_function("!document.querySelector('#key').open")
+    assert troubles
+    troubles.clear()  # how many pictures were refused is the browser's matter
 
 
 def test_who_may_only_read_is_offered_nothing_else(visit: Visit, locked: tuple[str, dict[str, str]]) -> None:

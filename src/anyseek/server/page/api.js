@@ -2,10 +2,9 @@
 
 /** What went wrong, in the server's words. */
 export class ApiError extends Error {
-  constructor(status, message, { code = null, retryAfter = null } = {}) {
+  constructor(status, message, retryAfter = null) {
     super(message);
     this.status = status;
-    this.code = code;
     this.retryAfter = retryAfter;
   }
 
@@ -15,6 +14,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What a search that has begun to answer can end with, where before that it would have been a 503. */
+const PASSING = new Set(["queue_full", "not_ready", "shutting_down"]);
+
 let askForKey = async () => false;
 
 /** Say who asks for a key when the server wants one; the answer is whether one was given. */
@@ -23,9 +25,14 @@ export function onLocked(ask) {
 }
 
 /** The parsed answer of an endpoint. */
-export async function ask(method, path, { body, signal, headers = {}, raw } = {}) {
-  const answer = await answered(method, path, { body, signal, headers, raw });
+export async function ask(method, path, { body, headers, raw } = {}) {
+  const answer = await answered(method, path, { body, headers, raw });
   return answer.status === 204 ? null : answer.json().catch(broken);
+}
+
+/** Learn whether a file can be had, without the whole of it; the error says why not. */
+export async function reach(path) {
+  await answered("GET", path, { headers: { Range: "bytes=0-0" } });
 }
 
 /** Which address a thing has. */
@@ -38,7 +45,7 @@ export const thing = (id, part = "") => `/v1/library/things/${encodeURIComponent
 export async function* search(body, signal) {
   const answer = await answered("POST", "/v1/search", { body: { ...body, stream: true }, signal });
   for await (const { event, data } of events(answer.body)) {
-    if (event === "error") throw new ApiError(data.error.status ?? 500, data.error.message, { code: data.error.code });
+    if (event === "error") throw new ApiError(PASSING.has(data.error.code) ? 503 : 500, data.error.message);
     yield { event, data };
     if (event === "final") return;
   }
@@ -103,11 +110,9 @@ async function answered(method, path, { body, signal, headers = {}, raw }, again
 }
 
 /** The error that an answer tells of. */
-export async function errorOf(answer) {
+async function errorOf(answer) {
+  if (answer.status === 401) return new ApiError(401, "This library is locked. Give a key.");
   const told = await answer.json().then((body) => body.error, () => null);
   const seconds = Number(answer.headers.get("Retry-After"));
-  return new ApiError(answer.status, told?.message ?? `The server answered ${answer.status}.`, {
-    code: told?.code ?? null,
-    retryAfter: Number.isFinite(seconds) && seconds > 0 ? seconds : null,
-  });
+  return new ApiError(answer.status, told?.message ?? `The server answered ${answer.status}.`, seconds > 0 ? seconds : null);
 }

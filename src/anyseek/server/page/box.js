@@ -1,29 +1,37 @@
 /** The search box: words, a picture, examples of what is and is not sought. */
 
 import { ask, thing } from "./api.js";
-import { byId, icon, iconButton, make } from "./dom.js";
+import { byId, icon, iconButton, isComposing, make } from "./dom.js";
+import { count } from "./format.js";
 import { readPicture, shown } from "./pictures.js";
 import { NOTHING } from "./state.js";
 
+const MOST = 4000;
+const NARROW = matchMedia("(max-width: 36rem)");
 const things = new Map();
 
 export class Box {
   /**
    * @param {() => object} state what is asked now.
    * @param {(change: object) => void} go asks something else.
-   * @param {(message: string) => void} complain tells of a picture that cannot be used.
+   * @param {{complain: (message: string) => void, tell: (message: string) => void}} say a fault, or what is being done.
    */
-  constructor(state, go, complain) {
-    [this.state, this.go, this.complain] = [state, go, complain];
+  constructor(state, go, say) {
+    [this.state, this.go, this.say] = [state, go, say];
+    this.turn = 0; // of pictures: one that was read while something later was asked is left
     [this.form, this.input, this.chips] = [byId("box"), byId("query"), byId("chips")];
     this.preview = null;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
     });
-    this.input.addEventListener("input", () => this.showClear());
+    this.input.addEventListener("input", () => {
+      this.input.setCustomValidity(this.words().length > MOST ? `Shorten this: at most ${count(MOST)} characters can be sought.` : "");
+      this.showClear();
+    });
     this.input.addEventListener("keydown", (event) => this.keyed(event));
     byId("clear").addEventListener("click", () => {
+      this.turn += 1;
       this.go({ ...NOTHING });
       this.focus();
     });
@@ -38,7 +46,9 @@ export class Box {
   /** Ask for what stands in the box; words take the place of a thing that likes were sought of. */
   submit() {
     const q = this.words();
+    this.turn += 1;
     this.go({ q, all: false, ...(q ? { like: "" } : {}) });
+    if (matchMedia("(pointer: coarse)").matches) this.input.blur(); // which puts the keyboard away
   }
 
   /** What is written in it. */
@@ -48,11 +58,15 @@ export class Box {
 
   /** Search with a picture, and with the words that stand there. */
   async take(file) {
+    const turn = (this.turn += 1);
+    this.say.tell("Reading the picture");
     try {
       const picture = await readPicture(file);
-      this.go({ picture, like: "", all: false });
+      if (turn === this.turn) this.go({ picture, like: "", all: false });
     } catch (error) {
-      this.complain(error.message);
+      if (turn !== this.turn) return;
+      this.say.tell("");
+      this.say.complain(error.message);
     }
   }
 
@@ -74,7 +88,7 @@ export class Box {
       chips.push(this.example(id, "Not like", { unlike: state.unlike.filter((one) => one !== id) }));
     }
     this.chips.replaceChildren(...chips);
-    this.input.placeholder = state.like ? "Or describe it" : state.picture ? "Add words" : "Describe it, or drop a picture";
+    this.input.placeholder = state.like ? "Or describe it" : state.picture ? "Add words" : NARROW.matches ? "Describe it" : "Describe it, or drop a picture";
     this.showClear();
   }
 
@@ -105,7 +119,7 @@ export class Box {
 
   /** Backspace in an empty box takes the last example away. */
   keyed(event) {
-    if (event.key !== "Backspace" || this.input.value || event.repeat) return;
+    if (isComposing(event) || event.key !== "Backspace" || this.input.value || event.repeat) return;
     this.chips.lastElementChild?.querySelector("button")?.click();
   }
 

@@ -1,7 +1,7 @@
 /** A hit as a card: a picture or a passage, what and where it is, how well it fits, and what can be done with it. */
 
-import { icon, iconButton, make } from "./dom.js";
-import { folderOf, kindOf, place, score } from "./format.js";
+import { icon, iconButton, isModified, make } from "./dom.js";
+import { folderOf, kindOf, place, plural, score } from "./format.js";
 
 /**
  * A card.
@@ -20,6 +20,7 @@ export function card(hit, acts) {
       make("span", { class: "where", dir: "auto" }),
     ),
   );
+  if (!hit.thumbnail) link.setAttribute("aria-describedby", `passage-${hit.id}`);
   const item = make("li", { class: "hit", data: { id: hit.id, kind: hit.kind } }, link, make("div", { class: "foot" }));
   item.lastElementChild.append(
     bar(),
@@ -43,7 +44,10 @@ export function weigh(item, hit) {
   item.querySelector(".number").textContent = score(value);
   const words = item.querySelector(".face q");
   if (words) words.textContent = passage(hit);
-  item.querySelector(".where").textContent = [folderOf(hit), copies(hit), others(hit)].filter(Boolean).join(" · ");
+  const where = [folderOf(hit), copies(hit), others(hit)].filter(Boolean).join(" · ");
+  item.querySelector(".where").textContent = where;
+  const named = [hit.name, kindOf(hit.kind), place(hit), where]; // the passage, which comes before them, describes it
+  item.querySelector(".open").setAttribute("aria-label", named.filter(Boolean).join(", "));
 }
 
 /** The address of a thing's file, at its page or moment. */
@@ -53,7 +57,7 @@ export function whereTo(hit) {
 }
 
 /** "2 copies". */
-const copies = (hit) => (hit.copies.length ? `${hit.copies.length} ${hit.copies.length === 1 ? "copy" : "copies"}` : "");
+const copies = (hit) => (hit.copies.length ? plural(hit.copies.length, "copy", "copies") : "");
 
 /** "also page 2, 5". */
 function others(hit) {
@@ -64,7 +68,7 @@ function others(hit) {
 }
 
 /** A thumbnail or a passage, with the kind and the place on it. */
-function face(hit) {
+export function face(hit) {
   const where = place(hit);
   const badge = make(
     "span",
@@ -73,7 +77,7 @@ function face(hit) {
     make("span", { class: where ? "unseen" : "", text: kindOf(hit.kind) }),
     where && make("span", { text: where }),
   );
-  if (!hit.thumbnail) return make("span", { class: "face words" }, make("q", { dir: "auto" }), badge);
+  if (!hit.thumbnail) return make("span", { class: "face words" }, make("q", { id: `passage-${hit.id}`, dir: "auto" }), badge);
   const image = make("img", { src: hit.thumbnail, alt: "", loading: "lazy", decoding: "async", draggable: false });
   const settle = () => image.classList.add("there");
   image.addEventListener("load", settle);
@@ -93,7 +97,7 @@ function bar() {
 
 /** A click that opens here, unless it asks for another tab. */
 function opened(event, open) {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (event.button || isModified(event)) return;
   event.preventDefault();
   open();
 }

@@ -63,9 +63,28 @@ export function keepsStill() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
+/** Whether a key is part of writing a character of a language that has more of them than keys, and so no command. */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
+/** Whether a key or a click comes with another key, and so means something to the browser. */
+export const isModified = (event) => event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+
+/** The second click of two is not for what lies beneath a dialog that the first one closed, nor for one that it opened. */
+export function keepClicksTogether() {
+  let first = null;
+  document.addEventListener("click", (event) => {
+    const place = event.target.closest("dialog");
+    if (event.detail > 1 && place !== first) {
+      event.preventDefault();
+      event.stopPropagation();
+    } else first = place;
+  }, true);
+}
+
 /** Close a dialog by a click beside it; one that begins inside, as when words are selected, is none. */
 export function closeBeside(dialog, close = () => dialog.close()) {
   let pressed = null;
+  dialog.addEventListener("wheel", (event) => event.target === dialog && event.preventDefault(), { passive: false }); // or what is behind it moves
   dialog.addEventListener("pointerdown", (event) => (pressed = event.target));
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog && pressed === dialog) close();
@@ -73,14 +92,14 @@ export function closeBeside(dialog, close = () => dialog.close()) {
 }
 
 /** Replace what a place holds; the focus stays on what has the same name, or else goes to what is to have it then. */
-export function keepingFocus(place, replace, otherwise = place) {
+export function keepingFocus(place, replace, otherwise = () => place) {
   const held = place.contains(document.activeElement) ? document.activeElement : null;
   const top = place.scrollTop;
   replace();
   place.scrollTop = top;
   if (!held || held === document.activeElement) return;
   const same = [...place.querySelectorAll("a, button:enabled")].find((one) => nameOf(one) === nameOf(held));
-  (held.isConnected ? held : (same ?? otherwise)).focus({ preventScroll: true });
+  (held.isConnected ? held : (same ?? otherwise())).focus({ preventScroll: true });
 }
 
 /** What a button or a link is called. */

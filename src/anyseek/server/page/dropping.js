@@ -1,7 +1,7 @@
 /** Files that are dropped or pasted anywhere: a picture is searched with, and where one may, files are added. */
 
 import { byId, icon, isWriting, make } from "./dom.js";
-import { pictureIn } from "./pictures.js";
+import { picturesIn } from "./pictures.js";
 
 /**
  * Listen to the whole page.
@@ -51,7 +51,7 @@ export function listen(acts) {
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
 /** The picture that was copied; none for words, to which some programs add a picture of them. */
-const pictured = (copied) => (!copied || copied.types.includes("text/plain") ? null : pictureIn(copied.files));
+const pictured = (copied) => (!copied || copied.types.includes("text/plain") ? null : picturesIn(copied.files)[0]);
 
 /** Show where files can be dropped, above whatever is open. */
 function show(veil, acts) {
@@ -73,7 +73,8 @@ function take(files, adds, acts) {
     acts.add(files);
     return;
   }
-  const picture = pictureIn(files);
-  if (picture) acts.search(picture);
+  const pictures = picturesIn(files);
+  if (pictures.length === 1) acts.search(pictures[0]);
+  else if (pictures.length) acts.complain("Search with one picture at a time.");
   else acts.complain("Only a picture can be searched with. Files are added in the panel of the library.");
 }

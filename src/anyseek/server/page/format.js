@@ -1,10 +1,11 @@
 /** Numbers, times and places as people read them. */
 
+/** Kinds of hits, and what the library counts of each: a film or a text is several things. */
 export const KINDS = [
-  { kind: "image", one: "picture", many: "pictures", title: "Pictures" },
-  { kind: "page", one: "page", many: "pages", title: "Pages" },
-  { kind: "text", one: "text", many: "texts", title: "Texts" },
-  { kind: "video", one: "video", many: "videos", title: "Videos" },
+  { kind: "image", one: "picture", title: "Pictures", part: "picture" },
+  { kind: "page", one: "page", title: "Pages", part: "page" },
+  { kind: "text", one: "text", title: "Texts", part: "passage" },
+  { kind: "video", one: "video", title: "Videos", part: "film part" },
 ];
 
 const whole = new Intl.NumberFormat("en");

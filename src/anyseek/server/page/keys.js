@@ -8,10 +8,14 @@ const FOREIGN = /[^\x21-\x7e]/; // no key has such a character, and no header ca
 
 /** What the page may do: `{keys: boolean, role: string | null}`. */
 export class Session {
-  constructor() {
+  /** @param {() => void} opened told whenever a key was given. */
+  constructor(opened) {
+    this.opened = opened;
     this.dialog = byId("key");
     this.told = { keys: false, role: null };
     this.asking = null;
+    this.left = false; // so that what runs by itself does not ask again for a key that nobody gave
+    for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => (this.left = false), true);
     onLocked(() => this.unlock());
   }
 
@@ -33,8 +37,13 @@ export class Session {
   }
 
   /** Ask for a key, once for all who wait; true when one was given. */
-  unlock() {
-    this.asking ??= this.dialogue().finally(() => (this.asking = null));
+  async unlock() {
+    if (this.left) return false;
+    this.asking ??= this.dialogue().then((isGiven) => {
+      [this.asking, this.left] = [null, !isGiven];
+      if (isGiven) this.opened();
+      return isGiven;
+    });
     return this.asking;
   }
 

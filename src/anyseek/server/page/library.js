@@ -19,9 +19,11 @@ export class LibraryPanel {
     [this.library, this.timer] = [null, 0];
     this.body = make("div", { class: "drawer-body", tabIndex: -1 });
     this.failed = make("div", {});
+    this.refused = make("p", { class: "wrong", role: "alert" });
     this.uploads = new Uploads(() => this.refresh());
     this.status.addEventListener("click", () => this.open());
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+    this.dialog.addEventListener("close", () => document.activeElement === document.body && this.status.focus());
     closeBeside(this.dialog);
   }
 
@@ -35,8 +37,8 @@ export class LibraryPanel {
       this.problem(error);
       return;
     }
-    if (this.body.matches(":active")) {
-      this.timer = setTimeout(() => this.refresh(), BUSY); // what is replaced under a finger is not pressed
+    if (this.isHeld()) {
+      this.timer = setTimeout(() => this.refresh(), BUSY);
       return;
     }
     const hasEnded = isBusy(this.library?.job) && !isBusy(library.job);
@@ -44,6 +46,12 @@ export class LibraryPanel {
     this.show();
     if (isBusy(library.job)) this.timer = setTimeout(() => this.refresh(), BUSY);
     if (hasEnded && this.dialog.open) await this.listFailures();
+  }
+
+  /** Whether something there is pressed or selected, which could not be if it were replaced. */
+  isHeld() {
+    const selected = getSelection();
+    return this.body.matches(":active") || (!selected.isCollapsed && this.body.contains(selected.anchorNode));
   }
 
   /** Say that there is no library, or try again when that may help. */
@@ -91,9 +99,10 @@ export class LibraryPanel {
 
   /** The sections of the panel. */
   parts(library) {
-    const counts = KINDS.map(({ kind, one, many }) => tile(count(library.things[kind] ?? 0), library.things[kind] === 1 ? one : many, kind));
+    const counts = KINDS.map(({ kind, part }) => tile(library.things[kind] ?? 0, part, kind));
     const folders = library.folders.map((folder) => make("li", {}, make("span", { text: folder.name, dir: "auto" }), make("span", { text: plural(folder.files, "file") })));
     return [
+      this.refused,
       make("div", { class: "tiles" }, ...counts),
       make("section", {}, ...this.job(library)),
       this.session.mayWrite && this.uploads.section(),
@@ -118,13 +127,14 @@ export class LibraryPanel {
 
   /** Start or stop indexing. */
   async act(method, body) {
+    this.refused.textContent = "";
     try {
       const job = await ask(method, "/v1/library/index", { body });
       if (job?.state) this.library = { ...this.library, job };
       this.show();
       await this.refresh();
     } catch (error) {
-      this.body.prepend(make("p", { class: "wrong", role: "alert", text: error.message }));
+      this.refused.textContent = error.message;
     }
   }
 
@@ -134,7 +144,14 @@ export class LibraryPanel {
       this.fail();
       return;
     }
-    const { data, has_more: hasMore } = await ask("GET", `/v1/library/files?state=failed&limit=${SHOWN}`);
+    let answer;
+    try {
+      answer = await ask("GET", `/v1/library/files?state=failed&limit=${SHOWN}`);
+    } catch (error) {
+      this.fail(make("p", { class: "wrong", text: `Which files failed cannot be shown. ${error.message}` }));
+      return;
+    }
+    const { data, has_more: hasMore } = answer;
     const rows = data.map((file) => make("li", {}, make("strong", { text: file.path, dir: "auto" }), make("span", { text: file.reason ?? "", dir: "auto" })));
     this.fail(
       make("section", { class: "failures" },
@@ -154,6 +171,9 @@ export class LibraryPanel {
 /** Whether files are being read. */
 export const isBusy = (job) => job?.state === "running";
 
+/** Whether there is nothing to find. */
+export const isEmpty = (library) => !Object.values(library.things).some(Boolean);
+
 /** How much of a run is done, 0 to 1. */
 const done = (job) => (job.files_total ? Math.min(1, job.files_done / job.files_total) : 0);
 
@@ -167,7 +187,8 @@ export function progressOf(job) {
 }
 
 /** A number with what it counts. */
-const tile = (number, name, picture) => make("div", { class: "tile" }, icon(picture), make("strong", { text: number }), make("span", { text: name }));
+const tile = (number, part, kind) =>
+  make("div", { class: "tile" }, icon(kind), make("strong", { text: count(number) }), make("span", { text: number === 1 ? part : `${part}s` }));
 
 /** Names and values. */
 function facts(told) {

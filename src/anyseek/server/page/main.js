@@ -2,12 +2,12 @@
 
 import { ApiError, ask, search, thing } from "./api.js";
 import { Box } from "./box.js";
-import { button, byId, icon, isWriting, make } from "./dom.js";
+import { button, byId, icon, isComposing, isModified, isWriting, keepClicksTogether, keepingFocus, make } from "./dom.js";
 import { listen } from "./dropping.js";
 import { Filters } from "./filters.js";
 import { count, plural, took } from "./format.js";
 import { Session } from "./keys.js";
-import { LibraryPanel } from "./library.js";
+import { LibraryPanel, isEmpty } from "./library.js";
 import { Results } from "./results.js";
 import { showStart } from "./start.js";
 import { NOTHING, address, asks, body, read } from "./state.js";
@@ -18,21 +18,23 @@ const ATTEMPTS = 20;
 let state = read(location.href, history.state);
 let asked = ""; // what the hits on the page answer
 let running = new AbortController();
+let isLeaving = false; // the back button has been pressed for a hit, and its entry is still there
 
-const session = new Session();
+const session = new Session(() => results.renew());
 const acts = {
   open: (id) => openHit(id),
   close: () => closeHit(),
-  like: (id) => go({ ...NOTHING, like: id, kinds: state.kinds, top: state.top }),
+  like: (id) => go({ q: "", picture: null, like: id, unlike: [], all: false }),
   unlike: (id) => go({ unlike: [...new Set([...state.unlike, id])], all: false }),
 };
 const results = new Results(acts);
 const viewer = new Viewer(acts);
-const box = new Box(() => state, go, complain);
+const box = new Box(() => state, go, { complain, tell });
 const filters = new Filters(() => state, go);
 const panel = new LibraryPanel(session, (library, problem) => {
   filters.learn(library, problem);
-  showStart(byId("start"), library, problem, { mayWrite: session.mayWrite, open: () => panel.open() });
+  const unlock = async () => (await session.unlock()) && panel.refresh();
+  showStart(byId("start"), library, problem, { mayWrite: session.mayWrite, open: () => panel.open(), unlock });
 });
 
 /** Ask for something else, with the words that stand in the box; a new entry of the history. */
@@ -149,7 +151,11 @@ function finish(data) {
 /** An answer without hits. */
 function nothing(data) {
   const isNarrow = Boolean(body(state).filters);
-  const text = isNarrow ? "Nothing that the filters let through fits what you asked for." : "Nothing in this library fits what you asked for.";
+  if (panel.library && isEmpty(panel.library)) {
+    const add = session.mayWrite && button("Add files", () => panel.open());
+    return make("div", { class: "notice" }, icon("library"), make("h2", { text: "This library is empty" }), add);
+  }
+  const text = `Nothing ${isNarrow ? "that the filters let through" : "in this library"} fits what you asked for.`;
   return make("div", { class: "notice" }, icon("search"),
     make("h2", { text: "Nothing relevant here" }),
     make("p", { text }),
@@ -178,9 +184,7 @@ function complain(message) {
 /** Say something above the hits, or nothing; a button that goes with what was said leaves the focus to the hits' place. */
 function notice(...said) {
   const place = byId("notice");
-  const held = place.contains(document.activeElement);
-  place.replaceChildren(...said);
-  if (held) byId("main").focus({ preventScroll: true });
+  keepingFocus(place, () => place.replaceChildren(...said), () => byId("main"));
 }
 
 /** The line above the hits. */
@@ -208,8 +212,11 @@ function openHit(id) {
 
 /** Close it. */
 function closeHit() {
-  if (history.state?.viewer) history.back();
-  else {
+  if (isLeaving) return;
+  if (history.state?.viewer) {
+    isLeaving = true;
+    history.back();
+  } else {
     keep("replaceState", address(state), {});
     showHit();
   }
@@ -238,18 +245,20 @@ function complained(error) {
 }
 
 addEventListener("popstate", () => {
+  isLeaving = false;
   state = read(location.href, history.state);
   follow();
   showHit();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || document.querySelector("dialog[open]")) return;
-  if (event.key === "/") {
+  const isCommand = !event.ctrlKey && !event.metaKey && !event.altKey && !isWriting(event.target); // Shift is how some write it
+  if (isCommand && event.key === "/" && !document.querySelector("dialog[open]")) {
     event.preventDefault();
     box.focus();
   }
 });
 byId("query").addEventListener("keydown", (event) => {
+  if (isComposing(event)) return;
   if (event.key === "Escape") event.target.blur();
   if (event.key === "ArrowDown" && results.hits.length) {
     event.preventDefault();
@@ -257,10 +266,13 @@ byId("query").addEventListener("keydown", (event) => {
   }
 });
 byId("home").addEventListener("click", (event) => {
+  if (isModified(event)) return;
   event.preventDefault();
   go({ ...NOTHING });
   box.focus();
 });
+new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--head", `${target.offsetHeight}px`)).observe(document.querySelector(".top"));
+keepClicksTogether();
 listen({
   search: (file) => box.take(file),
   add: (files) => panel.add(files),
@@ -277,5 +289,5 @@ else {
 }
 await begun;
 panel.refresh();
-if (known(state) !== asked) follow(); // unless something was asked meanwhile
+if (known(state) !== asked) run(); // unless something was asked meanwhile; what is being written stays
 showHit();

@@ -3,6 +3,7 @@
 const SIDE = 1280;
 const BYTES = 600_000;
 const MOST_BYTES = 20_000_000;
+const NEWER = /\.(avif|hei[cf]|jxl|webp)$/i;
 
 /**
  * A file as a data URI. A large picture is made smaller first: models look at less than that anyway.
@@ -15,8 +16,8 @@ export async function readPicture(file) {
   return await dataUri(smaller);
 }
 
-/** The first picture among what was dropped or pasted. */
-export const pictureIn = (files) => [...files].find((file) => file.type.startsWith("image/")) ?? null;
+/** The pictures among what was dropped or pasted; some systems do not know what newer ones are. */
+export const picturesIn = (files) => [...files].filter((file) => file.type.startsWith("image/") || (!file.type && NEWER.test(file.name)));
 
 /** An address by which the page can show a data URI; `data:` itself is not allowed here. */
 export function shown(uri) {

@@ -1,7 +1,7 @@
 /** The grid of hits: skeletons, cards that move to their new place, and the arrow keys. */
 
-import { card, weigh } from "./card.js";
-import { byId, keepsStill, make } from "./dom.js";
+import { card, face, weigh } from "./card.js";
+import { byId, isModified, keepingFocus, keepsStill, make } from "./dom.js";
 
 const MOVE = { duration: 260, easing: "cubic-bezier(.2, .7, .2, 1)" };
 const SKELETONS = 12;
@@ -44,14 +44,19 @@ export class Results {
       weigh(item, hit);
       return item;
     });
-    const held = this.list.contains(document.activeElement) ? document.activeElement : null;
-    this.list.replaceChildren(...items);
-    if (held?.isConnected) held.focus({ preventScroll: true });
-    else if (held) this.focus();
+    keepingFocus(this.list, () => this.list.replaceChildren(...items), () => this.list.querySelector(".open") ?? byId("main"));
     this.hits = hits;
     this.list.setAttribute("aria-busy", "false");
     this.list.dataset.stage = isFinal ? "final" : "first";
     if (!keepsStill()) for (const item of items) move(item, before.get(item.dataset.id));
+  }
+
+  /** Show the pictures that could not be had while the library was locked. */
+  renew() {
+    for (const hit of this.hits) {
+      const shown = this.item(hit.id)?.querySelector(".face");
+      if (hit.thumbnail && shown && !shown.querySelector("img")) shown.replaceWith(face(hit));
+    }
   }
 
   /** Show none. */
@@ -64,15 +69,21 @@ export class Results {
 
   /** Put the focus on a hit; on the first one when it is not there, and on their place where there is none. */
   focus(id) {
-    const item = [...this.list.children].find((one) => one.dataset.id === id) ?? this.list.firstElementChild;
+    const item = this.item(id) ?? this.list.firstElementChild;
     (item?.querySelector(".open") ?? byId("main")).focus();
+  }
+
+  /** The card of a hit. */
+  item(id) {
+    return [...this.list.children].find((one) => one.dataset.id === id);
   }
 
   /** Arrow keys go from card to card, by where they stand. */
   keyed(event) {
     const item = event.target.closest(".hit");
-    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!item || isModified(event)) return;
     if (event.key === "m" || event.key === "u") {
+      if (event.repeat) return;
       const act = event.key === "m" ? this.acts.like : this.acts.unlike;
       act(item.dataset.id);
       return;

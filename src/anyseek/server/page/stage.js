@@ -41,21 +41,36 @@ function picture(hit, failed) {
     sharp.src = ways[number];
   };
   attempt(0);
+  image.addEventListener("click", magnify);
   return image;
+}
+
+/** Show a picture as large as it is, from where it was clicked, or all of it again. */
+function magnify({ currentTarget: image, offsetX, offsetY }) {
+  const stage = image.parentElement;
+  const [x, y] = [offsetX / image.clientWidth, offsetY / image.clientHeight];
+  stage.classList.toggle("near");
+  stage.scrollTo(x * stage.scrollWidth - stage.clientWidth / 2, y * stage.scrollHeight - stage.clientHeight / 2);
 }
 
 /** A film that begins at its moment; it starts by itself unless things should keep still. */
 function film(hit, failed) {
-  const start = hit.start ?? 0;
   const video = make("video", { controls: true, playsInline: true, preload: "auto", poster: hit.thumbnail ?? "" });
   video.setAttribute("aria-label", described(hit));
-  video.addEventListener("loadedmetadata", () => {
-    video.currentTime = start;
-    if (!keepsStill()) video.play().catch(() => undefined); // a browser may want another click first
-  }, { once: true });
+  playFrom(video, hit.start ?? 0);
   video.addEventListener("error", () => failed(hit.content));
   video.src = hit.content;
   return video;
+}
+
+/** Go to a moment of a film, and play unless things should keep still. */
+export function playFrom(video, start) {
+  if (video.readyState === HTMLMediaElement.HAVE_NOTHING) {
+    video.addEventListener("loadedmetadata", () => playFrom(video, start), { once: true });
+    return;
+  }
+  video.currentTime = start;
+  if (!keepsStill()) video.play().catch(() => undefined); // a browser may want another click first
 }
 
 /** What a picture is, for those who do not see it. */

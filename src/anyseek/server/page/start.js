@@ -2,19 +2,21 @@
 
 import { button, icon, make } from "./dom.js";
 import { plural } from "./format.js";
-import { isBusy, progressOf } from "./library.js";
+import { isBusy, isEmpty, progressOf } from "./library.js";
+
+const HOW = "anyseek serve ~/Pictures ~/Documents";
 
 /**
  * Fill the place.
  * @param {HTMLElement} place
  * @param {object | null} library
  * @param {Error | null} problem why nothing is known of the library.
- * @param {{mayWrite: boolean, open: () => void}} can
+ * @param {{mayWrite: boolean, open: () => void, unlock: () => void}} can
  */
 export function showStart(place, library, problem, can) {
-  if (!library) place.replaceChildren(...(problem ? [without(problem)] : []));
+  if (!library) place.replaceChildren(...(problem ? [without(problem, can)] : []));
   else if (isBusy(library.job)) place.replaceChildren(growing(library));
-  else if (!Object.values(library.things).some(Boolean)) place.replaceChildren(empty(can));
+  else if (isEmpty(library)) place.replaceChildren(empty(can));
   else place.replaceChildren(ready(library));
 }
 
@@ -39,15 +41,17 @@ function empty(can) {
     icon("library"),
     make("h2", { text: "This library is empty" }),
     make("p", { text: "Give a folder to the server when you start it; it is read in the background, and nothing in it is changed or copied:" }),
-    make("pre", { text: "anyseek serve ~/Pictures ~/Documents" }),
-    can.mayWrite ? make("p", { text: "Or drop a few files here." }) : "",
-    can.mayWrite ? button("Add files", can.open, { class: "main" }) : "");
+    make("pre", { text: HOW }),
+    can.mayWrite && make("p", { text: "Or drop a few files here." }),
+    can.mayWrite && button("Add files", can.open, { class: "main" }));
 }
 
 /** There is none, or it does not answer. */
-function without(problem) {
+function without(problem, can) {
+  const heads = { 401: "This library is locked", 404: "No library is served here" };
   return make("div", { class: "card" }, icon("warning"),
-    make("h2", { text: problem.status === 404 ? "No library is served here" : "The library does not answer" }),
-    make("p", { text: problem.message }),
-    problem.status === 404 ? make("pre", { text: "anyseek serve ~/Pictures ~/Documents" }) : "");
+    make("h2", { text: heads[problem.status] ?? "The library does not answer" }),
+    make("p", { text: problem.status === 401 ? "It opens with a key of this server." : problem.message }),
+    problem.status === 404 && make("pre", { text: HOW }),
+    problem.status === 401 && button("Give a key", can.unlock, { class: "main" }));
 }

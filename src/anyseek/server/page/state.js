@@ -1,5 +1,7 @@
 /** What is asked. It lives in the address, so that links and the back button work; a picture lives in the entry of the history. */
 
+import { KINDS } from "./format.js";
+
 /** Nothing is asked yet. `picture` is a data URI. */
 export const NOTHING = Object.freeze({
   q: "",
@@ -28,6 +30,20 @@ export const NARROWING = ["path", "folder", "tags", "after", "before", "pages", 
 export const MANNER = ["rerank", "words", "top"];
 
 const MB = 1_000_000;
+const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+const isNumber = (text) => /^\d+(\.\d+)?$/.test(text);
+
+/** What a field of an address must be like; one that is not is left out, rather than shown as if it counted. */
+const FITS = {
+  after: isDay,
+  before: isDay,
+  larger: isNumber,
+  smaller: isNumber,
+  pages: (text) => pageRange(text) !== null,
+  words: (text) => isNumber(text) && Number(text) <= 1,
+  top: (text) => /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 200,
+  kinds: (text) => text.split(",").every((kind) => KINDS.some((one) => one.kind === kind)),
+};
 
 /** Whether there is anything to look for. */
 export const asks = (state) => Boolean(state.q.trim() || state.picture || state.like);
@@ -37,11 +53,11 @@ export function read(address, entry) {
   const given = new URLSearchParams(new URL(address).search);
   const state = { ...NOTHING };
   for (const [name, usual] of Object.entries(NOTHING)) {
-    if (name === "picture" || !given.has(name)) continue;
-    const value = given.get(name) ?? "";
+    const value = given.get(name);
+    if (name === "picture" || value === null || FITS[name]?.(value) === false) continue;
     if (Array.isArray(usual)) state[name] = value.split(",").filter(Boolean);
     else if (typeof usual === "boolean") state[name] = value === "1";
-    else state[name] = typeof usual === "number" ? Number.parseInt(value, 10) || usual : value;
+    else state[name] = typeof usual === "number" ? Number(value) : value;
   }
   state.picture = entry?.picture ?? null;
   return state;
@@ -95,8 +111,8 @@ function narrowed(state) {
 const globbed = (path) => (/[*?]/.test(path) ? path : `**${path}**`);
 
 /** "3", "2-5" as first and last page; null for anything else. */
-export function pageRange(text) {
-  const found = /^\s*(\d+)\s*(?:[-–]\s*(\d+)\s*)?$/.exec(text);
+function pageRange(text) {
+  const found = /^\s*([1-9]\d*)\s*(?:[-–]\s*([1-9]\d*)\s*)?$/.exec(text);
   if (!found) return null;
   const [from, to] = [Number(found[1]), Number(found[2] ?? found[1])];
   return [Math.min(from, to), Math.max(from, to)];

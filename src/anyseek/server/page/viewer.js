@@ -1,10 +1,10 @@
 /** One hit in full: the picture, the page, the passage, or the film from its moment on. */
 
-import { errorOf } from "./api.js";
+import { reach } from "./api.js";
 import { whereTo } from "./card.js";
-import { button, byId, closeBeside, icon, iconButton, isWriting, keepingFocus, make } from "./dom.js";
-import { count, folderOf, kindOf, place, score } from "./format.js";
-import { stageOf } from "./stage.js";
+import { button, byId, closeBeside, icon, iconButton, isModified, isWriting, keepingFocus, make } from "./dom.js";
+import { count, kindOf, place, score } from "./format.js";
+import { playFrom, stageOf } from "./stage.js";
 
 export class Viewer {
   /** @param {{close: () => void, open: (id: string) => void, like: (id: string) => void, unlike: (id: string) => void}} acts */
@@ -25,10 +25,16 @@ export class Viewer {
    */
   show(hit, hits) {
     if (this.hit?.id === hit.id && this.dialog.open) return;
+    const film = this.filmOf(hit);
     this.settle(hit, hits);
+    if (film) {
+      this.retell();
+      playFrom(film, hit.start ?? 0);
+      return;
+    }
     const stage = make("div", { class: "stage", tabIndex: -1 });
     stage.append(stageOf(this.hit, (address) => this.explain(stage, address)));
-    keepingFocus(this.dialog, () => this.dialog.replaceChildren(this.head(), stage, this.side()), stage);
+    keepingFocus(this.dialog, () => this.dialog.replaceChildren(this.head(), stage, this.side()), () => stage);
     if (this.dialog.open) return;
     this.dialog.showModal();
     this.dialog.querySelector(".viewer-close").focus();
@@ -38,12 +44,23 @@ export class Viewer {
   among(hits) {
     if (!this.hit) return;
     this.settle(this.hit, hits);
+    this.retell();
+  }
+
+  /** The film that is shown, if a hit is another moment of it. */
+  filmOf({ folder, path }) {
+    const isSame = this.dialog.open && this.hit?.folder === folder && this.hit.path === path;
+    return isSame ? this.dialog.querySelector("video") : null;
+  }
+
+  /** Tell of the hit anew, around what is shown of it. */
+  retell() {
     const [head, stage, side] = this.dialog.children;
     const [top, renewed] = [side.scrollTop, this.side()];
     keepingFocus(this.dialog, () => {
       head.replaceWith(this.head());
       side.replaceWith(renewed);
-    }, stage);
+    }, () => stage);
     renewed.scrollTop = top;
   }
 
@@ -75,11 +92,11 @@ export class Viewer {
     const [hit, at] = [this.hit, this.at()];
     const step = (by) => () => this.step(by);
     const where = place(hit);
-    const name = make("h2", { id: "viewer-name", dir: "auto" }, hit.name, where && make("small", { text: where }));
+    const name = make("h2", { id: "viewer-name" }, make("span", { text: hit.name, dir: "auto" }), where && make("small", { text: where }));
     const ways = at < 0 ? [] : [
-      iconButton("left", "The hit before", step(-1), { disabled: at === 0 }),
+      iconButton("left", "The hit before", step(-1), { "aria-disabled": at === 0 }),
       make("span", { class: "at", text: `${count(at + 1)} of ${count(this.hits.length)}` }),
-      iconButton("right", "The next hit", step(1), { disabled: at === this.hits.length - 1 }),
+      iconButton("right", "The next hit", step(1), { "aria-disabled": at === this.hits.length - 1 }),
     ];
     return make("header", {}, name, ...ways, iconButton("close", "Close", this.acts.close, { class: "bare viewer-close" }));
   }
@@ -109,23 +126,18 @@ export class Viewer {
         button("Less like this", () => this.acts.unlike(hit.id))),
       make("a", { class: "plain", href: hit.content, download: hit.name }, icon("down"), "Download"),
       make("dl", {}, ...facts),
-      this.others(hit),
+      this.parts(),
     );
   }
 
-  /** The other pages or moments of the same file that were found. */
-  others(hit) {
-    const others = (hit.others ?? []).filter((one) => place({ ...one, kind: hit.kind }));
-    if (!others.length) return null;
-    const jump = (one) => button(place({ ...one, kind: hit.kind }), () => this.jump(hit, one));
-    return make("section", { class: "others" }, make("h3", { text: "Also found in this file" }), make("div", { class: "pills" }, ...others.map(jump)));
-  }
-
-  /** Go to another place of the same file; a film that plays is only moved. */
-  jump(hit, one) {
-    const film = this.dialog.querySelector("video");
-    if (film) film.currentTime = one.start ?? 0;
-    else this.acts.open(one.id);
+  /** The pages or moments of the file that were found, where there are several. */
+  parts() {
+    const found = this.standing ?? this.hit;
+    const parts = [found, ...(found.others ?? [])].filter((one) => place({ ...one, kind: found.kind }));
+    if (parts.length < 2) return null;
+    parts.sort((one, other) => (one.page ?? one.start) - (other.page ?? other.start));
+    const pill = (one) => button(place({ ...one, kind: found.kind }), () => this.acts.open(one.id), { "aria-current": one.id === this.hit.id });
+    return make("section", { class: "parts" }, make("h3", { text: "Found in this file" }), make("div", { class: "pills" }, ...parts.map(pill)));
   }
 
   /** Go to the hit before or after. */
@@ -137,18 +149,21 @@ export class Viewer {
 
   /** Left and right go through the hits, unless somebody writes or a film has the focus. */
   keyed(event) {
-    if (isWriting(event.target) || event.target instanceof HTMLMediaElement) return;
+    if (isModified(event) || isWriting(event.target) || event.target instanceof HTMLMediaElement) return;
     if (event.key === "ArrowLeft") this.step(-1);
     else if (event.key === "ArrowRight") this.step(1);
   }
 
-  /** Say why a file cannot be shown; one that is only strange to the browser stays as its small picture. */
-  async explain(stage, address) {
-    const answer = await fetch(address, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+  /** Say why a file cannot be shown; one that is there is tried again, and what is only strange to the browser stays small. */
+  async explain(stage, address, isAgain = false) {
+    const problem = await reach(address).catch((error) => error);
     if (!stage.isConnected) return;
-    const isThere = answer?.ok;
-    const reason = isThere ? "This browser cannot show this format. Download the file to see all of it." : answer ? (await errorOf(answer)).message : "The server does not answer.";
-    const small = isThere && this.hit.thumbnail ? make("img", { src: this.hit.thumbnail, alt: this.hit.name }) : "";
+    if (!problem && !isAgain) {
+      stage.replaceChildren(stageOf(this.hit, () => this.explain(stage, address, true))); // a key may have been given
+      return;
+    }
+    const reason = problem?.message ?? "This browser cannot show this format. Download the file to see all of it.";
+    const small = !problem && this.hit.thumbnail ? make("img", { src: this.hit.thumbnail, alt: this.hit.name }) : "";
     stage.replaceChildren(small, make("p", { class: "cannot", role: "alert" }, small ? "" : icon("warning"), reason));
     stage.classList.toggle("short", Boolean(small));
   }
