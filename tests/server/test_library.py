@@ -150,7 +150,7 @@ def test_files_in_pages(shelved: Running, folder: Path) -> None:
     assert shelved.client.get("/v1/library/files?after=elsewhere/a").status_code == 400
 
 
-def content(id: str) -> str:
+def hash_of(id: str) -> str:
     """Of which file a thing is: which of two parts that are all but equal is the better one, last digits decide."""
     return id.rpartition(".")[0]
 
@@ -162,7 +162,7 @@ def test_a_search_is_that_of_the_library(shelved: Running, models: Models, tmp_p
         for query in ("pear cake", "a red picture", "zebras"):
             expected = library.search(query).hits
             found = search(shelved, query, top=10)["results"]
-            assert [content(hit["id"]) for hit in found] == [content(hit.id) for hit in expected]
+            assert [hash_of(hit["id"]) for hit in found] == [hash_of(hit.id) for hit in expected]
             assert [hit["score"] for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-4)
             assert [hit["similarity"] for hit in found] == pytest.approx([hit.similarity for hit in expected], abs=2e-3)
 
@@ -278,7 +278,7 @@ def test_a_stream_of_events(shelved: Running) -> None:
     last = told[-2][1]
     assert last["read"] == last["of"] > 0
     plain = search(shelved, "pear cake", all=True)
-    assert [content(hit["id"]) for hit in plain["results"]] == [content(hit["id"]) for hit in final["results"]]
+    assert [hash_of(hit["id"]) for hit in plain["results"]] == [hash_of(hit["id"]) for hit in final["results"]]
     assert [name for name, _ in events(shelved, query="pear cake", rerank=False)] == ["final"]
     answer = shelved.post("/v1/search", {"stream": True, "query": {"image": "data:image/png;base64,AAAA"}})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "source_not_decodable")
