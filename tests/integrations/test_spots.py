@@ -1,4 +1,5 @@
 import io
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -62,6 +63,19 @@ def test_a_segment_is_shown_by_its_middle(samples: Path) -> None:
     shown = seen(Spot(path=film, kind="video", start=4.0, end=5.0).jpeg())
     assert difference(shown, frames[1]) < 3 < difference(shown, frames[0])
     assert difference(seen(Spot(path=film, kind="video").jpeg()), frames[0]) > 3
+
+
+def test_a_film_of_a_phone_is_shown_upright(samples: Path, tmp_path: Path) -> None:
+    film, plain = samples / "clips/v003.mp4", struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    data = film.read_bytes()
+    assert data.count(plain) >= 1
+    place = data.index(plain, data.index(b"tkhd"))
+    turned = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "a.mp4").write_bytes(data[:place] + turned + data[place + len(plain) :])
+    upright = PIL.Image.fromarray(np.rot90(read_frames(film, [36], MediaOptions())[0], -1))
+    shown = seen(Spot(path=tmp_path / "a.mp4", kind="video", start=4.0, end=5.0).jpeg())
+    assert shown.size == upright.size
+    assert difference(shown, upright) < 3
 
 
 def test_what_cannot_be_shown_says_why(samples: Path, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import importlib.util
 import re
 import tracemalloc
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import docx
+import numpy as np
 import openpyxl
 import pptx
 import pytest
@@ -18,10 +21,11 @@ from pptx.util import Inches
 from anyseek.errors import ConfigError, DecodeError, LimitError
 from anyseek.index import Thing
 from anyseek.items import Image, Item, Page, Text, Video
-from anyseek.media import MediaOptions, open_source
+from anyseek.media import MediaOptions, load_image, open_source, probe_video, read_frames
+from anyseek.processing.rules import segment_frames
 from anyseek.search import Found, Library, markup, office, walk
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
-from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of
+from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of, thumbnail_of
 from tests.search.conftest import clip, pdf
 
 MEDIA = MediaOptions()
@@ -408,3 +412,41 @@ def test_a_text_that_is_renamed_is_read_as_its_name_says(library: Library, tmp_p
     assert library.index([root]).known == 1
     (root / "b.markdown").rename(root / "c.txt")
     assert texts() == ["# Pears\n\nof [home](http://x)"]
+
+
+def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:  # a grey frame a second for a minute, then twenty white ones a second
+        stream = container.add_stream("mpeg4", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in (*range(0, 60_000, 1000), *range(60_000, 72_000, 50)):
+            shade = 100 if time < 60_000 else 250
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    found = pieces(path)
+    assert [(thing.start, thing.end) for thing in found[:-1]] == [(12.0 * n, 12.0 * n + 16) for n in range(5)]
+    assert (found[-1].start, found[-1].end) == (pytest.approx(56), pytest.approx(72))
+    for thing in found:
+        (part,) = item_of(thing, path).parts
+        assert isinstance(part, Video)
+        info = probe_video(path, MEDIA)
+        first, count = segment_frames(info.frames, info.rate, part.start, part.end)
+        white = (read_frames(path, range(first, first + count), MEDIA).mean(axis=(1, 2, 3)) > 200).sum()
+        seconds_white = max(0.0, (thing.end or 0) - 60)
+        assert white == pytest.approx(20 * seconds_white, abs=1)
+        assert count - white == pytest.approx(16 - seconds_white, abs=1)
+        thumbnail = load_image(thumbnail_of(thing, path, MEDIA), MEDIA)
+        assert (np.asarray(thumbnail).mean() > 200) == (((thing.start or 0) + (thing.end or 0)) / 2 > 60)
+
+
+def test_segments_of_a_film_of_constant_rate_are_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip(seconds=45, rate=5))
+    found = pieces(path)
+    spans = [(0.0, 16.0), (12.0, 28.0), (24.0, 40.0), (29.0, 45.0)]
+    assert [(thing.start, thing.end) for thing in found] == spans
+    for thing in found:
+        assert item_of(thing, path) == Item((Video(path, start=thing.start, end=thing.end),))

@@ -9,7 +9,7 @@ from typing import Any
 from anyseek.errors import InputError
 from anyseek.index.rows import KINDS
 from anyseek.items import File, Image, Item, Page, Part, Text, Video
-from anyseek.media import MediaOptions, encode_image, probe_page, probe_video, read_frames, render_page
+from anyseek.media import MediaOptions, encode_image, even_span, film_length, probe_page, render_page, seen_at
 from anyseek.search import Answer
 
 __all__ = ["SEEN", "SIDE", "Spot", "about", "data_uri", "input_of"]
@@ -70,7 +70,7 @@ class Spot:
 
     @property
     def part(self) -> Part:
-        """What a model reads here, as a library embeds it; nothing is opened yet.
+        """What a model reads here, as a library embeds it; of a film, when its frames are shown is looked up now.
 
         Raises:
             InputError: a passage, whose text is not in the file as such.
@@ -80,7 +80,10 @@ class Spot:
         if self.kind == "image":
             return Image(self.path)
         if self.kind == "video":
-            return Video(self.path, start=self.start, end=self.end)
+            if self.start is None and self.end is None:
+                return Video(self.path)
+            start, end = even_span(self.path, self.start or 0.0, self.end)
+            return Video(self.path, start=start, end=end)
         return Page(self.path, self.page or 1) if self.kind == "page" or self.page else File(self.path)
 
     def jpeg(self, side: int = SIDE, media: MediaOptions = MediaOptions()) -> bytes:
@@ -109,11 +112,9 @@ class Spot:
         return render_page(self.path, number, probe_page(self.path, number, media).within(side), media)
 
     def _frame(self, media: MediaOptions) -> Any:
-        """`(height, width, 3)` in the middle of the segment."""
-        film = probe_video(self.path, media)
-        end = self.end if self.end is not None else film.frames / film.rate
-        middle = int(((self.start or 0.0) + end) / 2 * film.rate)
-        return read_frames(self.path, [min(max(0, middle), film.frames - 1)], media)[0]
+        """`(height, width, 3)` in the middle of the segment, as players show it."""
+        end = self.end if self.end is not None else film_length(self.path, media)
+        return seen_at(self.path, ((self.start or 0.0) + end) / 2, media)
 
 
 def about(answer: Answer) -> dict[str, Any]:

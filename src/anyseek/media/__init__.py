@@ -4,6 +4,7 @@ from anyseek.media.array import numbers_of
 from anyseek.media.encode import encode_image
 from anyseek.media.image import Size, load_image, probe_image
 from anyseek.media.kind import Kind, sniff
+from anyseek.media.moments import even_span, film_length, seen_at
 from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import PageInfo, count_pages, page_text, probe_page, render_page
 from anyseek.media.source import Blob, open_source
@@ -20,6 +21,8 @@ __all__ = [
     "VideoInfo",
     "count_pages",
     "encode_image",
+    "even_span",
+    "film_length",
     "film_seconds",
     "film_thumbnail",
     "glimpse",
@@ -36,5 +39,6 @@ __all__ = [
     "read_frames",
     "read_text",
     "render_page",
+    "seen_at",
     "sniff",
 ]

@@ -10,9 +10,9 @@ from PIL import Image
 
 from anyseek.errors import DecodeError
 from anyseek.media.image import load_image
+from anyseek.media.moments import seen_at
 from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import probe_page, render_page
-from anyseek.media.video import probe_video, read_frames
 
 __all__ = ["film_thumbnail", "glimpse", "page_thumbnail", "picture_thumbnail"]
 
@@ -50,11 +50,9 @@ def film_thumbnail(source: Any, seconds: float, options: MediaOptions, side: int
     """The frame of a video at a time, in small; the last one when the video ends before. As `picture_thumbnail`.
 
     Raises:
-        InputError: as `read_frames`.
+        InputError: as `seen_at`.
     """
-    film = probe_video(source, options)
-    place = min(film.frames - 1, max(0, int(seconds * film.rate)))
-    return _encoded(Image.fromarray(read_frames(source, [place], options)[0]), side)
+    return _encoded(Image.fromarray(seen_at(source, seconds, options)), side)
 
 
 def _encoded(picture: Image.Image, side: int) -> bytes:

@@ -14,6 +14,8 @@ from anyseek.media import (
     Blob,
     MediaOptions,
     count_pages,
+    even_span,
+    film_length,
     film_thumbnail,
     open_source,
     page_text,
@@ -144,7 +146,8 @@ def item_of(thing: Thing, path: Path) -> Item:
     if thing.kind == "page":
         return Item((Page(path, thing.page or 1),))
     if thing.kind == "video":
-        return Item((Video(path, start=thing.start, end=thing.end),))
+        start, end = even_span(path, thing.start or 0.0, thing.end)
+        return Item((Video(path, start=start, end=end),))
     return Item((Text(thing.text or ""),))
 
 
@@ -176,9 +179,8 @@ def _pages(blob: Blob, content: str, media: MediaOptions) -> Iterator[Thing | Un
 
 def _segments(blob: Blob, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing]:
     """Segments of equal length that overlap; the last one ends with the film, and a short film is one."""
-    film = probe_video(blob, media)
-    whole, length = film.frames / film.rate, cutting.segment_seconds
-    if whole <= length * 1.25 or length * film.rate < LEAST_FRAMES:
+    whole, length = film_length(blob, media), cutting.segment_seconds
+    if whole <= length * 1.25 or length * probe_video(blob, media).rate < LEAST_FRAMES:
         yield Thing(hash=content, part=0, kind="video", start=0.0, end=whole)
         return
     step = length - cutting.segment_overlap

@@ -1,0 +1,149 @@
+"""When the frames of a film are shown, and what is seen then: by their own times, as players count.
+
+`Video` counts by the average rate, as the reference does. Of a film whose rate varies that is another moment.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyseek.errors import InputError
+from anyseek.media.array import is_array
+from anyseek.media.film import decoding, opened
+from anyseek.media.frames import frames_at
+from anyseek.media.image import check_pixels
+from anyseek.media.index import index_of
+from anyseek.media.options import MediaOptions
+from anyseek.media.source import Blob, open_source
+from anyseek.media.video import probe_video, read_frames
+
+__all__ = ["even_span", "film_length", "seen_at"]
+
+ASTRAY = 0.1
+"""Seconds (or a frame, where that is longer) that frames may be from their place by the average rate: jitter."""
+LIMITS = MediaOptions()
+"""One for all, since what is told by one must be read by another; longer films count by their average rate."""
+JUST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """A film whose rate varies.
+
+    Attributes:
+        times: seconds from the first frame at which each is shown.
+        rate: average frames per second.
+    """
+
+    times: NDArray[np.float64]
+    rate: float
+
+    @property
+    def length(self) -> float:
+        """Seconds, the last frame being shown as long as the one before it."""
+        return float(2 * self.times[-1] - self.times[-2])
+
+    def place(self, seconds: float) -> int:
+        """The frame that is shown at a time."""
+        return max(0, int(np.searchsorted(self.times, seconds + JUST, side="right")) - 1)
+
+    def following(self, seconds: float) -> int:
+        """The first frame that is shown from a time on."""
+        return int(np.searchsorted(self.times, seconds - JUST, side="left"))
+
+
+def film_length(source: Any, options: MediaOptions) -> float:
+    """How many seconds a film is shown.
+
+    Args:
+        source: as `probe_video`.
+        options: sources allowed and limits.
+
+    Raises:
+        InputError: as `probe_video`.
+    """
+    film, clock = probe_video(source, options), _clock(source)
+    return film.frames / film.rate if clock is None else clock.length
+
+
+def even_span(source: Any, start: float, end: float | None) -> tuple[float, float | None]:
+    """Where the frames between two times stand by the film's average rate, which is how `Video` finds them.
+
+    The same times for a film of constant rate, and for one that cannot be read. A span in which no frame begins has the
+    one that is shown.
+
+    Args:
+        source: as `probe_video`.
+        start: first second.
+        end: last second; None is the end of the film.
+    """
+    clock = _clock(source)
+    if clock is None:
+        return start, end
+    first, last = clock.following(start), len(clock.times) if end is None else clock.following(end)
+    if first >= last:
+        first = clock.place(start)
+        last = first + 1
+    return first / clock.rate, last / clock.rate
+
+
+def seen_at(source: Any, seconds: float, options: MediaOptions) -> NDArray[np.uint8]:
+    """The frame of a film that is seen at a time, as (height, width, 3) RGB, turned as players turn it.
+
+    Args:
+        source: as `probe_video`.
+        seconds: from its first frame; the last one is seen when the film has ended.
+        options: sources allowed and limits.
+
+    Raises:
+        InputError: as `read_frames`.
+    """
+    film, clock = probe_video(source, options), _clock(source)
+    place = int(seconds * film.rate) if clock is None else clock.place(seconds)
+    place = min(max(0, place), film.frames - 1)
+    if is_array(source):
+        return np.asarray(read_frames(source, [place], options)[0], np.uint8)
+    blob = open_source(source, options)
+    index = index_of(blob, options)
+    check_pixels(index.size, blob.name, options)
+    with opened(blob, options) as opened_film, decoding(blob.name):
+        frame = next(frames_at(opened_film, index, [place], options))
+        picture = np.asarray(frame.to_ndarray(format="rgb24", **index.size._asdict()), np.uint8)
+        return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+
+
+def _clock(source: Any) -> _Clock | None:
+    """When the frames of a film are shown; None where the average rate tells it, or nothing can."""
+    if is_array(source):
+        return None
+    try:
+        blob = open_source(source, LIMITS)
+        if blob.path is None:
+            return _timed(blob)
+        status = blob.path.stat()
+    except (InputError, OSError):
+        return None
+    return _known(blob, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _known(blob: Blob, size: int, modified: int) -> _Clock | None:
+    """As `_timed`, of a file as it is: with another size or time it is another one."""
+    return _timed(blob)
+
+
+def _timed(blob: Blob) -> _Clock | None:
+    """Compare each frame's own time with the one that the average rate gives."""
+    try:
+        index, rate = index_of(blob, LIMITS), probe_video(blob, LIMITS).rate
+        with opened(blob, LIMITS) as film:
+            times = (index.times - index.times[0]) * float(film.stream.time_base or 0)
+    except InputError:
+        return None
+    if not index.exact or len(times) < 2:
+        return None
+    astray = np.abs(times - np.arange(len(times)) / rate).max()
+    return _Clock(times, rate) if astray > max(ASTRAY, 1 / rate) else None
