@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from anyseek.errors import DecodeError, LimitError
-from anyseek.media import MediaOptions, read_text
+from anyseek.media import MediaOptions, first_text, open_source, read_text
 
 OPTIONS = MediaOptions()
 WORDS = "größer\r\n 大\t😀 \n"
@@ -25,6 +25,14 @@ WORDS = "größer\r\n 大\t😀 \n"
 def test_encodings_with_their_marks(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_bytes(data)
     assert read_text(data, OPTIONS) == read_text(tmp_path / "words.txt", OPTIONS) == WORDS
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_the_first_characters_are_those_of_the_text(encoding: str, tmp_path: Path) -> None:
+    for words in (WORDS, "😀" * 9, "ab"):
+        (tmp_path / "words.txt").write_bytes(words.encode(encoding))
+        blob = open_source(tmp_path / "words.txt", OPTIONS)
+        assert [first_text(blob, count) for count in (1, 3, 8)] == [words[:1], words[:3], words[:8]]
 
 
 def test_latin1_is_never_guessed() -> None:

@@ -21,7 +21,7 @@ from pptx.util import Inches
 from anyseek.errors import ConfigError, DecodeError, LimitError
 from anyseek.index import Thing
 from anyseek.items import Image, Item, Page, Text, Video
-from anyseek.media import MediaOptions, load_image, open_source, probe_video, read_frames
+from anyseek.media import Blob, MediaOptions, load_image, open_source, probe_video, read_frames
 from anyseek.processing.rules import segment_frames
 from anyseek.search import Found, Library, markup, office, walk
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
@@ -175,7 +175,8 @@ def test_texts_by_their_kind(tmp_path: Path) -> None:
 def test_a_content_is_another_where_a_name_says_how_it_is_read(tmp_path: Path) -> None:
     def known(name: str, written: bytes) -> str:
         (tmp_path / name).write_bytes(written)
-        return content_of(tmp_path / name, "hash", MEDIA)
+        blob = open_source(tmp_path / name, MEDIA)
+        return content_of(tmp_path / name, blob, form_of(blob), "hash")
 
     names = [[f"a{end}" for end in ends] for ends in ((".txt", "", ".py"), (".md", ".MARKDOWN"), (".html", ".htm"))]
     plain, markdown, html = ({known(name, b"*one* <b>") for name in listed} for listed in names)
@@ -412,6 +413,30 @@ def test_a_text_that_is_renamed_is_read_as_its_name_says(library: Library, tmp_p
     assert library.index([root]).known == 1
     (root / "b.markdown").rename(root / "c.txt")
     assert texts() == ["# Pears\n\nof [home](http://x)"]
+
+
+def test_a_text_is_read_as_a_whole_once(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, plain, read = tmp_path / "notes", Blob.read, list[str]()
+    root.mkdir()
+    (root / "a.md").write_text("*pears* " * 1000)
+
+    def reading(blob: Blob) -> bytes:
+        read.append(blob.name)
+        return plain(blob)
+
+    monkeypatch.setattr(Blob, "read", reading)
+    assert library.index([root]).indexed == 1
+    assert len(read) == 1
+
+
+def test_a_link_is_read_by_its_own_name(library: Library, tmp_path: Path) -> None:
+    root = tmp_path / "notes"
+    root.mkdir()
+    (root / ".plain.txt").write_text("*pears*")
+    (root / "a.md").symlink_to(root / ".plain.txt")
+    library.index([root])
+    (file,) = library.store.files()
+    assert [thing.text for thing in library.store.things_of(str(file.hash))] == ["pears"]
 
 
 def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> None:

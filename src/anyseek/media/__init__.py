@@ -8,7 +8,7 @@ from anyseek.media.moments import even_span, film_length, seen_at
 from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import PageInfo, count_pages, page_text, probe_page, render_page
 from anyseek.media.source import Blob, open_source
-from anyseek.media.text import read_text
+from anyseek.media.text import first_text, read_text
 from anyseek.media.thumbnail import film_thumbnail, glimpse, page_thumbnail, picture_thumbnail
 from anyseek.media.video import VideoInfo, film_seconds, iterate_frames, probe_video, read_frames
 
@@ -25,6 +25,7 @@ __all__ = [
     "film_length",
     "film_seconds",
     "film_thumbnail",
+    "first_text",
     "glimpse",
     "iterate_frames",
     "load_image",

@@ -5,9 +5,9 @@ from typing import Any
 
 from anyseek.errors import DecodeError, LimitError
 from anyseek.media.options import MediaOptions
-from anyseek.media.source import open_source
+from anyseek.media.source import Blob, open_source
 
-__all__ = ["read_text"]
+__all__ = ["first_text", "read_text"]
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 MARKS = (
@@ -37,7 +37,7 @@ def read_text(source: Any, options: MediaOptions) -> str:
             "split it or raise MediaOptions.max_text_bytes"
         )
     data = blob.read()
-    encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
+    encoding = _encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -48,3 +48,22 @@ def read_text(source: Any, options: MediaOptions) -> str:
     if "\0" in text:
         raise DecodeError(f"{blob.name} holds NUL characters: it is binary, or UTF-16 without its mark")
     return text
+
+
+def first_text(blob: Blob, count: int) -> str:
+    """The first characters of a text, without reading the rest; what is broken is replaced.
+
+    Args:
+        blob: of it.
+        count: most characters.
+
+    Raises:
+        SourceError: the file went away or cannot be read.
+    """
+    head = blob.head(4 * (count + 1))  # a character has four bytes at most, and a mark stands before them
+    return codecs.getincrementaldecoder(_encoding(head))("replace").decode(head)[:count]
+
+
+def _encoding(data: bytes) -> str:
+    """The encoding that a mark tells, or UTF-8."""
+    return next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")

@@ -191,12 +191,13 @@ class Ingest:
             return None
         entry.size, entry.mtime = state
         try:
-            form = form_of(open_source(entry.path, self._media))
+            blob = open_source(entry.path, self._media)
+            form = form_of(blob)
             reason = UNKNOWN if form is None else missing(form)
             if reason:
                 self._close(entry, None, LEFT_OUT + reason, writer)
                 return None
-            content = content_of(entry.path, content_hash(entry.path), self._media)
+            content = content_of(entry.path, blob, form, content_hash(entry.path))
         except SourceError as error:
             if entry.known:  # what is known of it stays, and the next run tries again
                 self._report.failed.append((str(entry.path), str(error)))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 
-__all__ = ["MOST_MARKDOWN", "is_html", "text_of_html", "text_of_markdown"]
+__all__ = ["HEAD", "MOST_MARKDOWN", "is_html", "text_of_html", "text_of_markdown"]
 
 HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object"})
 """Elements whose content nobody reads as text; what stands in a head is of these, or its title, or ends the head."""
@@ -46,6 +46,7 @@ RAW = UNSEEN | {"textarea", "title"}
 BEFORE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 START = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
 HEAD = 4096
+"""Characters that tell whether a text is HTML."""
 MOST_MARKDOWN = 2 << 20
 """Characters of Markdown that are parsed, which takes some hundred bytes of memory for each; more is read as it is."""
 

@@ -197,14 +197,25 @@ def _texts(blocks: Iterable[Any]) -> Iterator[str]:
     while waiting:
         block = waiting.pop()
         if _name(block) == "tbl":
-            rows = ([_inside(cell) for cell in _nearest(row, {"tc"})] for row in _nearest(block, {"tr"}))
-            text = "\n".join(" | ".join(cells) for cells in rows if any(cells))
+            text = _table(block)
         else:
-            inside = list(_nearest(block, CONTENT))
-            text = "".join(WORDS[_name(one)] or one.text or "" for one in inside if _name(one) in WORDS)
-            waiting += [one for one in inside if _name(one) in BLOCKS][::-1]
+            text, floating = _paragraph(block)
+            waiting += floating[::-1]
         if text.strip():
             yield text
+
+
+def _table(table: Any) -> str:
+    """A table with a row a line."""
+    rows = ([_inside(cell) for cell in _nearest(row, {"tc"})] for row in _nearest(table, {"tr"}))
+    return "\n".join(" | ".join(cells) for cells in rows if any(cells))
+
+
+def _paragraph(paragraph: Any) -> tuple[str, list[Any]]:
+    """The text of a paragraph, and what floats in it."""
+    inside = list(_nearest(paragraph, CONTENT))
+    text = "".join(WORDS[_name(one)] or one.text or "" for one in inside if _name(one) in WORDS)
+    return text, [one for one in inside if _name(one) in BLOCKS]
 
 
 def _nearest(element: Any, names: Collection[str]) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from anyseek.media import (
     even_span,
     film_length,
     film_thumbnail,
+    first_text,
     open_source,
     page_text,
     page_thumbnail,
@@ -24,7 +25,7 @@ from anyseek.media import (
     probe_video,
     read_text,
 )
-from anyseek.search.markup import is_html, text_of_html, text_of_markdown
+from anyseek.search.markup import HEAD, is_html, text_of_html, text_of_markdown
 from anyseek.search.office import office_form, office_text
 from anyseek.search.passages import passages
 from anyseek.search.sources import kind_of
@@ -84,7 +85,7 @@ def form_of(blob: Blob) -> str | None:
     return kind_of(blob) or office_form(blob)
 
 
-def content_of(path: Path, content: str, media: MediaOptions) -> str:
+def content_of(path: Path, blob: Blob, form: str | None, content: str) -> str:
     """What the content of a file is known by: its hash, and another one where the file's name says how it is read.
 
     A text that is called `a.md` has other passages than the same called `a.txt`. HTML that begins as such is read as
@@ -92,17 +93,18 @@ def content_of(path: Path, content: str, media: MediaOptions) -> str:
 
     Args:
         path: the file.
+        blob: what it holds.
+        form: as `form_of` tells it.
         content: hash of its bytes.
-        media: limits of decoding.
 
     Returns:
         32 hexadecimal digits, or `content`.
 
     Raises:
-        InputError: the file cannot be opened.
+        SourceError: the file went away.
     """
-    named, blob = _named(path), open_source(path, media)
-    if named is None or kind_of(blob) != "text" or is_html(read_text(blob, media)):
+    named = _named(path)
+    if named is None or form != "text" or is_html(first_text(blob, HEAD)):
         return content
     return hashlib.blake2b(f"{content} {named}".encode(), digest_size=16).hexdigest()
 
@@ -131,7 +133,8 @@ def pieces_of(path: Path, content: str, media: MediaOptions, cutting: Cutting) -
     elif form == "video":
         yield from _segments(blob, content, media, cutting)
     elif form is not None:
-        yield from _passages(blob, form, content, media, cutting)
+        sections = _text(blob, _named(path), media) if form == "text" else office_text(blob, form, media)  # type: ignore[arg-type]
+        yield from _passages(sections, content, cutting)
 
 
 def item_of(thing: Thing, path: Path) -> Item:
@@ -189,10 +192,10 @@ def _segments(blob: Blob, content: str, media: MediaOptions, cutting: Cutting) -
         yield Thing(hash=content, part=part, kind="video", start=start, end=min(start + length, whole))
 
 
-def _passages(blob: Blob, form: str, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing]:
-    """Passages of what a file says; a slide is never joined with the next."""
+def _passages(sections: Iterable[tuple[int | None, str]], content: str, cutting: Cutting) -> Iterator[Thing]:
+    """Passages of what a file says, with the number of their slide; a slide is never joined with the next."""
     part = 0
-    for page, text in _sections(blob, form, media):
+    for page, text in sections:
         for passage in passages(text, cutting.passage_bytes, cutting.passage_overlap):
             yield Thing(
                 hash=content,
@@ -206,12 +209,9 @@ def _passages(blob: Blob, form: str, content: str, media: MediaOptions, cutting:
             part += 1
 
 
-def _sections(blob: Blob, form: str, media: MediaOptions) -> Iterator[tuple[int | None, str]]:
-    """The text of a file in what must not be joined, with the number of a slide."""
-    if form != "text":
-        yield from office_text(blob, form, media)  # type: ignore[arg-type]
-        return
-    text, named = read_text(blob, media), _named(blob.path or Path(blob.name))
+def _text(blob: Blob, named: str | None, media: MediaOptions) -> Iterator[tuple[None, str]]:
+    """The text of a file as a reader sees it."""
+    text = read_text(blob, media)
     if named == "html" or is_html(text):
         text = text_of_html(text)
     elif named == "markdown":

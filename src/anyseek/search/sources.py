@@ -112,10 +112,7 @@ def _entries(folder: str, unread: Callable[[str], None]) -> Iterator["os.DirEntr
     while waiting:
         place = waiting.pop()
         try:
-            with os.scandir(place) as listed:
-                entries = sorted((one for one in listed if not one.name.startswith(".")), key=lambda one: one.name)
-            if any(one.name == LIBRARY for one in entries):
-                entries = [one for one in entries if one.name not in OWN] if place == folder else []
+            entries = _listed(place, place == folder)
             files = [one for one in entries if one.is_symlink() or one.is_file()]
             folders = [one.path for one in entries if one.is_dir(follow_symlinks=False)]
         except OSError:
@@ -123,6 +120,15 @@ def _entries(folder: str, unread: Callable[[str], None]) -> Iterator["os.DirEntr
             continue
         yield from files
         waiting += reversed(folders)
+
+
+def _listed(place: str, first: bool) -> list["os.DirEntry[str]"]:
+    """What is visible in a folder, sorted: of a library nothing, or where the search began what others put there."""
+    with os.scandir(place) as listed:
+        entries = sorted((one for one in listed if not one.name.startswith(".")), key=lambda one: one.name)
+    if all(one.name != LIBRARY for one in entries):
+        return entries
+    return [one for one in entries if one.name not in OWN] if first else []
 
 
 def kind_of(blob: Blob) -> Kind | None:
