@@ -60,7 +60,7 @@ new MutationObserver((changes) => {
   }
 }).observe(document, { subtree: true, childList: true, attributeFilter: ["data-stage"] });
 """
-"""What the line above the hits said; of each stage of them its name, their ids, and how many bars are read; what jumped."""
+"""What the line above the hits said; of each stage of them its name, their ids, how many bars are read; what jumped."""
 
 DROP = """
 ([data, name, over, zone]) => {

@@ -74,7 +74,7 @@ def test_a_dropped_picture_finds_its_like(visit: Visit) -> None:
 
 
 def test_a_pasted_picture_with_words(visit: Visit) -> None:
-    page = visit("/?q=a+fish", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("/?q=a+fish&rerank=0", permissions=["clipboard-read", "clipboard-write"])
     expect(first(page)).to_be_visible()
     page.evaluate(COPY, [base64.b64encode(FISH.read_bytes()).decode(), ""])
     page.get_by_label("What to look for").focus()
@@ -106,7 +106,7 @@ def test_what_is_no_picture_is_refused_in_words(visit: Visit, troubles: list[str
 
 
 def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(visit: Visit) -> None:
-    page = visit("/?q=a+lollipop+that+moves+down&all=1")
+    page = visit("/?q=a+lollipop+that+moves+down&all=1&rerank=0")
     kinds = page.locator(f"{FINAL} .hit")
     expect(kinds.first).to_be_visible()
     page.get_by_role("button", name="Videos").click()
@@ -121,7 +121,7 @@ def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(visit:
     expect(first(page)).to_contain_text("v003.mp4")
     page.get_by_role("button", name="Remove the filter: Path v003").press("Enter")
     expect(kinds.nth(1)).to_be_visible()
-    expect(page.get_by_role("button", name="Filters", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Filters 1")).to_be_focused()  # no second reading
     page.go_back()
     page.go_back()
     expect(page.get_by_role("button", name="Videos")).to_have_attribute("aria-pressed", "true")
@@ -142,7 +142,7 @@ def test_a_number_of_results_that_the_panel_does_not_offer_is_kept(visit: Visit)
 
 
 def test_the_back_button_goes_to_what_was_asked_before(visit: Visit) -> None:
-    page = visit()
+    page = visit("/?rerank=0")
     ask(page, "an octopus")
     expect(first(page)).to_contain_text("p001.png")
     ask(page, "a fish on a yellow background")
@@ -156,7 +156,7 @@ def test_the_back_button_goes_to_what_was_asked_before(visit: Visit) -> None:
 
 
 def test_more_like_it_and_less_like_it(visit: Visit) -> None:
-    page = visit("/?q=a+fish+on+a+yellow+background&all=1")
+    page = visit("/?q=a+fish+on+a+yellow+background&all=1&rerank=0")
     expect(first(page)).to_contain_text("p004.png")
     page.get_by_role("button", name="Less like p004.png").click()
     expect(page.locator("#chips")).to_contain_text("Not like p004.png")

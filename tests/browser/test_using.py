@@ -1,10 +1,10 @@
-"""Fingers, keys and eyes: a double click, keys that write or belong to the browser, low and narrow screens, few colours."""
+"""Fingers, keys and eyes: a double click, keys that write, low and narrow screens, filters, few colours."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.conftest import FINAL, SAMPLES, Play, Served, Visit, ask, drop, forgive, stage
+from tests.browser.conftest import FINAL, SAMPLES, Play, Served, Visit, ask, drop, forgive, stage, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -73,7 +73,7 @@ def test_keys_that_write_a_character_are_no_commands(visit: Visit) -> None:
 def test_words_that_are_written_while_the_page_begins_stay(visit: Visit) -> None:
     page = visit("about:blank")
     held: list[Any] = []
-    page.route("**/v1/session", lambda route: held.append(route))  # noqa: PLW0108
+    page.route("**/v1/session", lambda route: held.append(route))
     page.goto(QUICK, wait_until="commit")
     box = page.get_by_label("What to look for")
     expect(box).to_have_value("a fish")
@@ -95,7 +95,7 @@ def test_the_later_of_two_pictures_counts(visit: Visit) -> None:
     drop(page, "fast.png", (pictures / "p001.png").read_bytes())
     expect(page.locator(f"{FINAL} .hit").first).to_contain_text("p001.png")
     page.evaluate("window.release()")
-    page.wait_for_function("window.read === 2")
+    until(lambda: page.evaluate("window.read === 2"))
     expect(page.locator(f"{FINAL} .hit").first).to_contain_text("p001.png")
 
 

@@ -58,7 +58,7 @@ def test_another_moment_of_a_film_is_told_and_shown_and_played(visit: Visit) -> 
     film.evaluate("film => film.pause()")
     address, link = page.url, page.get_by_role("link", name="Open the video")
     page.locator("#viewer .parts [aria-current=false]").first.click()
-    page.wait_for_function("address => location.href !== address", arg=address)
+    expect(page).not_to_have_url(address)
     now = page.locator("#viewer .parts [aria-current=true]")
     expect(page.locator("#viewer-name small")).to_have_text(now.inner_text())
     expect(page.locator("#viewer dl")).to_contain_text(now.inner_text())

@@ -23,7 +23,10 @@ export class LibraryPanel {
     this.uploads = new Uploads(() => this.refresh());
     this.status.addEventListener("click", () => this.open());
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
-    this.dialog.addEventListener("close", () => document.activeElement === document.body && this.status.focus());
+    this.dialog.addEventListener("close", () => {
+      const isLost = document.activeElement === document.body || this.dialog.contains(document.activeElement);
+      if (isLost) this.status.focus(); // what had it before is there no more
+    });
     closeBeside(this.dialog);
   }
 
