@@ -6,6 +6,7 @@ import importlib.util
 import re
 import tracemalloc
 import zipfile
+from datetime import date, datetime, time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ def test_no_html_takes_more_than_a_few_passes(piece: str) -> None:
         ("<template><pre></template>one   two", "one two"),
         ("one<style>p{}", "one"),
         ("one<!-->two", "onetwo"),
+        ("one<!-- not --!>two<!-- not -->", "onetwo"),
+        ("one<video>no films here</video> <canvas>nor pictures</canvas>two", "one two"),
     ],
 )
 def test_what_is_never_closed_hides_nothing(html: str, text: str) -> None:
@@ -317,6 +320,22 @@ def test_a_sheet_is_as_large_as_its_cells(tmp_path: Path, monkeypatch: pytest.Mo
     for cells in (wide, last.replace("1048576", "9" * 15)):
         with pytest.raises(LimitError, match=r"a\.xlsx has more than 20,000 cells"):
             pieces(sheet(tmp_path / "a.xlsx", f"<sheetData>{cells}</sheetData>"))
+
+
+def test_cells_say_what_they_show(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    cells = book.active
+    cells.append([date(2024, 3, 5), datetime(2024, 3, 5, 13, 4), time(3, 4), 0.1 + 0.2, 1234, 1e20, True, "100%"])
+    for number, (value, form) in enumerate([(0.256, "0%"), (0.256, "#,##0.0%"), (2, "0.00%;[Red]-0.00%"), (3, '0"%"')]):
+        cell = cells.cell(2, 1 + number, value)
+        cell.number_format = form
+    book.save(str(tmp_path / "a.xlsx"))
+    (found,) = pieces(tmp_path / "a.xlsx")
+    shown = "2024-03-05 | 2024-03-05 13:04:00 | 03:04:00 | 0.3 | 1234 | 1e+20 | True | 100%"
+    assert found.text == f"Sheet\n{shown}\n26% | 25.6% | 200.00% | 3"
+    noise = '<row r="1"><c r="A1"><v>0.30000000000000004</v></c><c r="B1"><v>1234.5600000000001</v></c></row>'
+    (found,) = pieces(sheet(tmp_path / "b.xlsx", f"<sheetData>{noise}</sheetData>"))
+    assert found.text == "Sheet\n0.3 | 1234.56"
 
 
 def test_sheets_and_tables_that_repeat_one_text(tmp_path: Path) -> None:

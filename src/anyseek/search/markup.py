@@ -15,7 +15,22 @@ from markdown_it.rules_block import StateBlock
 
 __all__ = ["HEAD", "MOST_MARKDOWN", "is_html", "text_of_html", "text_of_markdown"]
 
-HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object"})
+HIDDEN = frozenset(
+    {
+        "audio",
+        "canvas",
+        "datalist",
+        "iframe",
+        "math",
+        "noscript",
+        "object",
+        "script",
+        "style",
+        "svg",
+        "template",
+        "video",
+    }
+)
 """Elements whose content nobody reads as text; what stands in a head is of these, or its title, or ends the head."""
 HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 BLOCKS = HEADINGS | {
@@ -53,6 +68,7 @@ MOST_MARKDOWN = 2 << 20
 TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*)))?""")
 CLOSE = re.compile(r"[\s/]*>")
+COMMENT_END = re.compile("--!?>")
 ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in RAW}
 DELIMITER = re.compile(r"[|:-][|: \t-]*")
 """The line below the head of a table in Markdown."""
@@ -186,8 +202,8 @@ def _marks(html: str, prose: bool) -> Iterator[Mark]:
 def _passed(html: str, start: int) -> int:
     """Where a comment or declaration ends that begins here, or the next character for what is none."""
     if html.startswith("<!--", start):
-        end = html.find("-->", start + 2)  # `<!-->` is one too
-        return end + 3 if end >= 0 else len(html)
+        comment = COMMENT_END.search(html, start + 2)  # `<!-->` is one too
+        return comment.end() if comment else len(html)
     if html[start + 1 : start + 2] in ("!", "?"):
         end = html.find(">", start)
         return end + 1 if end >= 0 else len(html)

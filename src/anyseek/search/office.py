@@ -1,11 +1,13 @@
 """Documents, slides and sheets of office programs (OOXML) as text, by libraries that are asked for when one is met."""
 
 import importlib.util
+import re
 import warnings
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, time
 from itertools import chain
 from typing import Any, Literal
 
@@ -41,6 +43,8 @@ UNSEEN = frozenset({"pPr", "rPr", "del", "moveFrom", "rt"})
 """Elements that have no text, or text that is not shown in its place: settings, what was deleted, readings of signs."""
 SHAPES = frozenset({"sp", "graphicFrame"})
 FIGURES = frozenset({"diagramData", "chart"})
+PERCENT = re.compile(r"[#,0]*(?:\.([0#?]+))?%")
+"""A number's format in which it is a hundred times as large."""
 NAMES = frozenset({"strCache", "multiLvlStrCache"})
 BESIDE = ("footnotes", "endnotes", "diagramData", "chart", "header", "footer")
 MARGINS = frozenset({"sldNum", "dt", "hdr", "ftr", "sldImg"})
@@ -283,10 +287,23 @@ def _parts(archive: zipfile.ZipFile, path: str, kinds: Collection[str], seen: se
 def _rows(sheet: Any, room: _Room) -> Iterator[str]:
     """Rows that have a value."""
     sheet.reset_dimensions()  # or rows are filled up to the size that the file claims
-    for row in sheet.values:
+    for row in sheet.iter_rows():
         room.row(len(row))
-        if shown := [room.text(str(value)) for value in row if value is not None]:
+        if shown := [room.text(_value(cell)) for cell in row if cell.value is not None]:
             yield " | ".join(shown)
+
+
+def _value(cell: Any) -> str:
+    """What a cell shows, as far as it matters to who searches: percent, days, and digits that are not noise."""
+    value = cell.value
+    if isinstance(value, datetime) and value.time() == time():
+        return value.date().isoformat()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    percent = PERCENT.match(cell.number_format)
+    if percent:
+        return f"{value:.{len(percent[1] or '')}%}"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _check_unpacked(blob: Blob) -> None:
