@@ -1,7 +1,9 @@
 """Filters against a plain reading of their meaning, over names and tags that try to be something else."""
 
 import re
+import unicodedata
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +87,12 @@ def filters(draw: st.DrawFn) -> Filter:
 
 def matches(where: Filter, file: StoredFile) -> bool:
     """Whether a file is meant."""
-    under = (where.under or "").strip("/")
+    under = [name.strip("/") for name in forms(where.under or "")]
     return all(
         (
             not where.roots or file.root in where.roots,
-            not under or file.path == under or file.path.startswith(under + "/"),
-            where.glob is None or glob(where.glob, file.path),
+            under == [""] or any(file.path == name or file.path.startswith(name + "/") for name in under),
+            where.glob is None or any(glob(name, file.path) for name in forms(where.glob)),
             where.after is None or file.mtime >= where.after,
             where.before is None or file.mtime < where.before,
             where.min_bytes is None or file.size >= where.min_bytes,
@@ -100,6 +102,11 @@ def matches(where: Filter, file: StoredFile) -> bool:
             where.hashes is None or file.hash in where.hashes,
         )
     )
+
+
+def forms(name: str) -> list[str]:
+    """As it is, composed and decomposed."""
+    return sorted({name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))})
 
 
 def glob(wanted: str, path: str, begins: bool = True) -> bool:
@@ -176,3 +183,27 @@ def test_numbers_that_no_column_can_have_count_as_the_nearest(store: Store) -> N
         assert set(ids(store.recall(QUERY, 5, where))) == {"one.0", "one.1"}
     for where in (Filter(after=most), Filter(before=-most), Filter(min_bytes=most), Filter(pages=(most, most))):
         assert not store.recall(QUERY, 5, where)
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_letters_with_marks_are_found_in_either_form(store: Store, stored: str, asked: str) -> None:
+    path, wanted = unicodedata.normalize(stored, "Reisé/Café.txt"), unicodedata.normalize(asked, "Reisé")
+    with store.write() as writer:
+        writer.put_files([StoredFile(root="/r", path=path, hash=None, size=1, mtime=1, state="failed")])
+    for where in (Filter(under=wanted), Filter(glob=f"{wanted}/*"), Filter.at(wanted), Filter.at(f"{wanted}/*.txt")):
+        assert [file.path for file in store.files(where)] == [path]
+
+
+def test_one_string_is_one_value() -> None:
+    assert Filter(tags="xy", kinds="text", roots="/r", without_tags="z", hashes="h") == Filter(  # type: ignore[arg-type]
+        tags=("xy",), kinds=("text",), roots=("/r",), without_tags=("z",), hashes=("h",)
+    )
+
+
+def test_times_that_hold_nothing_are_told_as_days() -> None:
+    after, before = (int(datetime(2025, month, 1).timestamp()) * 10**9 for month in (3, 2))
+    with pytest.raises(ConfigError, match="after and before 2025-03-01 to 2025-02-01 hold nothing"):
+        Filter(after=after, before=before)
+    with pytest.raises(ConfigError, match="hold nothing"):
+        Filter(after=1 << 62, before=0)

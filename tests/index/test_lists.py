@@ -31,7 +31,7 @@ def test_every_row_is_in_one_list(lists: Lists) -> None:
 
 def test_a_share_of_the_rows_is_read(lists: Lists) -> None:
     for number in range(0, ROWS, 500):
-        rows, distances = lists.nearest(VECTORS[number], 10)
+        rows, distances = lists.nearest(VECTORS[number], WORDS[:, number], 10)
         assert number in rows
         assert ROWS // SHARE <= len(rows) <= ROWS // SHARE + np.diff(lists.starts).max()
         expected = np.bitwise_count(WORDS[:, rows] ^ WORDS[:, [number]]).sum(axis=0)
@@ -39,7 +39,7 @@ def test_a_share_of_the_rows_is_read(lists: Lists) -> None:
 
 
 def test_more_than_there_are(lists: Lists) -> None:
-    rows, distances = lists.nearest(VECTORS[0], ROWS)
+    rows, distances = lists.nearest(VECTORS[0], WORDS[:, 0], ROWS)
     assert sorted(rows.tolist()) == list(range(ROWS))
     assert len(distances) == ROWS
 
@@ -47,6 +47,6 @@ def test_more_than_there_are(lists: Lists) -> None:
 def test_equal_vectors() -> None:
     same = np.tile(VECTORS[:1], (300, 1))
     lists = Lists.of(lambda rows: same[rows], np.tile(WORDS[:, :1], 300))
-    rows, distances = lists.nearest(same[0], 5)
+    rows, distances = lists.nearest(same[0], WORDS[:, 0], 5)
     assert len(rows) == 300
     assert not distances.any()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyseek.errors import CapacityError, InputError
+from anyseek.errors import CapacityError
 from anyseek.index import Filter, Recalled, Store, held, recall, upkeep
 from anyseek.vectors import normalize
 from tests.index.conftest import clustered, file_of, filled, ids, things_of
@@ -191,31 +191,12 @@ def test_the_index_is_made_anew_when_the_library_has_grown(tmp_path: Path, monke
         assert "things.vector" in writer.optimize().indexed
 
 
-def test_near_duplicates(tmp_path: Path) -> None:
-    base = clustered(40, WIDTH, seed=4, clusters=40)
-    twins = normalize(base[0] + np.array([0.001, 0.01, 0.05])[:, None] * clustered(3, WIDTH, seed=6))
-    store = filled(tmp_path, np.concatenate([base[:1], twins, base[1:]]), per_file=1, precision="float32")
-    cosines = twins @ base[0]
-    for above in (0.99999, 0.9995, 0.99, 0.9):
-        near = [f"h{number + 1}.0" for number in range(3) if cosines[number] >= above]
-        assert ids(store.near("h0.0", above)) == near
-    assert ids(store.near("h0.0", 0.9, top=1)) == ["h1.0"]
-    assert len(store.near("h0.0", -1)) == 42
-    with pytest.raises(InputError, match="has no thing 'x'"):
-        store.near("x", 0.5)
-
-
-def test_near_finds_more_than_it_first_looks_for(tmp_path: Path) -> None:
-    store = filled(tmp_path, np.tile(VECTORS[:1], (300, 1)), per_file=300)
-    assert len(store.near("h0.7", 0.999)) == 299
-
-
 def test_memory_follows_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New rows are read alone; what was removed, replaced or moved by compaction is right too."""
     read: list[int] = []
-    plain = held.Rows.extended
+    plain = held.Vectors.extended
     monkeypatch.setattr(
-        held.Rows, "extended", lambda self, rows, print_: (read.append(len(rows)), plain(self, rows, print_))[1]
+        held.Vectors, "extended", lambda self, rows, print_: (read.append(len(rows)), plain(self, rows, print_))[1]
     )
     store = filled(tmp_path, VECTORS[:400])
     other = Store.open(tmp_path)

@@ -17,6 +17,7 @@ from anyseek.media import MediaOptions
 from anyseek.model import Backbone, load_adapter, load_backbone, merge_lora, with_adapter
 from anyseek.model.hub import OWN_FILE
 from anyseek.ops import resolve_backend, resolve_kernels, use_kernels
+from anyseek.paths import expanded
 from anyseek.processing import Processor, ProcessorOptions, Tokenizer
 
 __all__ = [
@@ -170,7 +171,7 @@ def _load_on(device: torch.device, folder: Path, options: LoadOptions) -> Backbo
     log.info("%s on %s in %s", folder.name, device, str(dtype).removeprefix("torch."))
     backbone = load_backbone(folder, dtype=dtype, device=device, vision=options.vision, weights=options.weights)
     if options.adapter is not None:
-        load_adapter(backbone, Path(options.adapter).expanduser())
+        load_adapter(backbone, expanded(options.adapter))
         merge_lora(backbone)
     use_kernels(backbone, resolve_kernels(options.kernels, device))
     return backbone
@@ -185,7 +186,7 @@ def beside(copies: Sequence[Backbone], folder: str | Path, merged: Path | None) 
     """
     if merged is not None:
         raise ConfigError(f"the adapter {merged} is in this model already, and nothing tells what two are together")
-    return [with_adapter(one, Path(folder).expanduser()) for one in copies]
+    return [with_adapter(one, expanded(folder)) for one in copies]
 
 
 def load_processor(folder: Path, options: LoadOptions, max_tokens: int) -> Processor:

@@ -5,13 +5,17 @@ and as patterns in which every character but letters, digits and `/` is written 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from anyseek.errors import ConfigError
 from anyseek.index.rows import KINDS, is_unicode
 
-__all__ = ["Filter", "of_files", "of_things", "one_of"]
+__all__ = ["Filter", "of_files", "of_things", "one_of", "text"]
+
+TIMES = "after and before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,8 @@ class Filter:
         roots: any of these roots.
         under: path of a folder below its root, or of one file.
         glob: of the whole path below its root: `*` is any number of characters but `/`, `**` of any characters, `?` one
-            character but `/`; where a name may begin, `**/` is any folders or none; everything else is itself.
+            character but `/`; where a name may begin, `**/` is any folders or none; everything else is itself, in
+            whichever of its two forms Unicode has it.
         after: mtime, nanoseconds since 1970, at least.
         before: mtime less than this.
         min_bytes: size of the file at least.
@@ -54,7 +59,13 @@ class Filter:
         return cls(glob=path) if is_pattern else cls(under=path)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a kind that there is not, a range that is empty, or a name that no library can keep."""
+        """Raise ConfigError for a kind that there is not, a range that is empty, or a name that no library can keep.
+
+        One string alone where several may stand is one of them, not its letters.
+        """
+        for name in ("kinds", "roots", "tags", "without_tags", "hashes"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,))
         names = (*self.roots, *self.tags, *self.without_tags, self.under or "", self.glob or "")
         if unnamed := [name for name in names if not is_unicode(name)]:
             raise ConfigError(f"{unnamed[0]!r} is not Unicode, and nothing in a library is named so")
@@ -63,11 +74,12 @@ class Filter:
             raise ConfigError(f"kind {sorted(unknown)[0]!r} is unknown; choose from {', '.join(KINDS)}")
         for name, low, high in (
             ("pages", *(self.pages or (None, None))),
-            ("after and before", self.after, self.before),
+            (TIMES, self.after, self.before),
             ("min_bytes and max_bytes", self.min_bytes, self.max_bytes),
         ):
             if low is not None and high is not None and low > high:
-                raise ConfigError(f"{name} {low} to {high} hold nothing; put the smaller first")
+                said = (_moment(low), _moment(high)) if name == TIMES else (low, high)
+                raise ConfigError(f"{name} {said[0]} to {said[1]} hold nothing; put the smaller first")
 
 
 def text(value: str) -> str:
@@ -85,10 +97,10 @@ def of_files(where: Filter) -> str:
     """What a Filter says of files; empty for nothing."""
     parts = [one_of("root", where.roots)] if where.roots else []
     if where.under is not None and where.under.strip("/"):
-        place = where.under.strip("/")
-        parts.append(f"(path = {text(place)} OR starts_with(path, {text(place + '/')}))")
+        places = _forms(where.under.strip("/"))
+        parts.append(_any(f"path = {text(place)} OR starts_with(path, {text(place + '/')})" for place in places))
     if where.glob is not None:
-        parts.append(f"regexp_like(path, {text(pattern(where.glob))})")
+        parts.append(_any(f"regexp_like(path, {text(pattern(glob))})" for glob in _forms(where.glob)))
     for column, sign, value in (
         ("mtime", ">=", where.after),
         ("mtime", "<", where.before),
@@ -118,6 +130,24 @@ def pattern(glob: str) -> str:
     parts = re.split(r"((?<![^/])\*\*/|\*\*|\*|\?)", glob)
     inside = "".join(meanings.get(part) or "".join(_literal(letter) for letter in part) for part in parts)
     return f"(?s)^{inside}$"
+
+
+def _forms(name: str) -> list[str]:
+    """A name as it is, and in both ways that Unicode writes letters with marks: systems keep either."""
+    return list(dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]))
+
+
+def _any(predicates: Iterable[str]) -> str:
+    """That one of some predicates is true."""
+    return f"({' OR '.join(predicates)})"
+
+
+def _moment(nanoseconds: int) -> str:
+    """A time for people: the day, and the hour where it matters."""
+    try:
+        return datetime.fromtimestamp(nanoseconds // 10**9).isoformat(" ").removesuffix(" 00:00:00")
+    except (OverflowError, ValueError, OSError):  # beyond what the system can tell
+        return str(nanoseconds)
 
 
 def _number(value: int, bits: int = 63) -> int:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from anyseek.errors import ConfigError
+from anyseek.errors import CheckpointError, ConfigError
+from anyseek.paths import expanded
 
 __all__ = ["PRECISIONS", "Fingerprint", "Precision", "weights_sample"]
 
@@ -108,7 +109,7 @@ def weights_sample(folder: Path, adapter: Path | None = None) -> str:
         adapter: folder of what was merged into its weights; all of its two files counts.
 
     Raises:
-        CheckpointError: the weights cannot be read.
+        CheckpointError: the weights, or the adapter's files, cannot be read.
     """
     import torch
 
@@ -129,6 +130,9 @@ def weights_sample(folder: Path, adapter: Path | None = None) -> str:
             digest.update(picked.view(torch.uint8).numpy().tobytes())
     if adapter is not None:
         for name in (CONFIG, WEIGHTS):
-            with (Path(adapter).expanduser() / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "blake2b").digest())
+            try:
+                with (expanded(adapter) / name).open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "blake2b").digest())
+            except OSError as error:
+                raise CheckpointError(f"cannot read {name} of the adapter {adapter}: {error.strerror}") from error
     return digest.hexdigest()

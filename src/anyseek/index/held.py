@@ -40,7 +40,7 @@ ROW_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Vectors:
     """What is held at one moment. Arrays may be longer than `count`; what lies behind belongs to later moments.
 
     Attributes:
@@ -101,7 +101,7 @@ class Rows:
         if self.lists is None or chosen is not None:
             return nearest(signs, wanted, self.alive if chosen is None else self.alive & chosen, number)
         start = len(self.lists.order)
-        rows, distances = self.lists.nearest(query, number)
+        rows, distances = self.lists.nearest(query, wanted, number)
         rows = np.concatenate([rows, np.arange(start, self.count)])
         distances = np.concatenate([distances, differing(signs[:, start:], wanted)])
         distances[~self.alive[rows]] = MOST
@@ -155,7 +155,7 @@ class Held:
         self._table = tables.database.open_table(THINGS)  # a handle of its own, which may be set to a version
         self._reading, self._listing = threading.Lock(), threading.Lock()
         self._version = -1
-        self._rows = Rows.none(tables.fingerprint, small=True)
+        self._rows = Vectors.none(tables.fingerprint, small=True)
 
     @property
     def bytes(self) -> int:
@@ -165,7 +165,7 @@ class Held:
         lists = rows.lists.bytes if rows.lists else 0
         return sum(int(array.nbytes) for array in arrays) + int(rows.about.nbytes) + lists
 
-    def refresh(self) -> Rows:
+    def refresh(self) -> Vectors:
         """Read what is new and drop what has gone.
 
         Raises:
@@ -179,7 +179,7 @@ class Held:
             self._check_room(self._table.count_rows())
             places = self._places()
             small = len(places) <= EXACT_ROWS
-            none = Rows.none(self._tables.fingerprint, small=small)
+            none = Vectors.none(self._tables.fingerprint, small=small)
             known = self._rows.without(places)
             if known.is_small != small or known.alive.sum() * 2 < known.count:  # compaction moves most rows
                 known = none
@@ -232,7 +232,7 @@ class Held:
         places: NDArray[np.uint64] = read["_rowid"].to_numpy()
         return places
 
-    def _with(self, known: Rows, new: NDArray[np.uint64], *, everything: bool) -> Rows:
+    def _with(self, known: Vectors, new: NDArray[np.uint64], *, everything: bool) -> Vectors:
         """Known rows and new ones."""
         columns = [*COLUMNS, kept.finest(self._tables.fingerprint)]
         if everything:

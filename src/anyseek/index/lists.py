@@ -12,11 +12,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anyseek.index import kept
-from anyseek.index.signs import words_of
 from anyseek.vectors import normalize
 
-__all__ = ["SHARE", "Lists"]
+__all__ = ["Lists"]
 
 SHARE = 8
 """Of so many rows about one is compared. Of the true ten for words asked of 25,200 pictures, pages and
@@ -68,11 +66,14 @@ class Lists:
         """Memory that is taken."""
         return sum(int(array.nbytes) for array in (self.centres, self.starts, self.order, self.signs))
 
-    def nearest(self, query: NDArray[np.float32], number: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    def nearest(
+        self, query: NDArray[np.float32], wanted: NDArray[np.uint64], number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Rows of the lists nearest to a query, and how many of the signs of each differ.
 
         Args:
             query: `(width,)` of length 1.
+            wanted: `(words,)` its signs.
             number: at least so many, if there are.
         """
         sizes = np.diff(self.starts)
@@ -80,8 +81,8 @@ class Lists:
         enough = max(len(self.order) // SHARE, number)
         read = np.sort(ranked[: np.searchsorted(np.cumsum(sizes[ranked]), enough) + 1])
         spans = [slice(start, end) for start, end in zip(self.starts[read], self.starts[read + 1], strict=True)]
-        wanted = words_of(kept.signs(query[None])).T
-        distances = [np.bitwise_count(self.signs[:, span] ^ wanted).sum(axis=0, dtype=np.uint16) for span in spans]
+        differing = [np.bitwise_count(self.signs[:, span] ^ wanted[:, None]) for span in spans]
+        distances = [bits.sum(axis=0, dtype=np.uint16) for bits in differing]
         return np.concatenate([self.order[span] for span in spans]), np.concatenate(distances)
 
 

@@ -20,7 +20,7 @@ from anyseek.index.rows import Recalled
 from anyseek.index.tables import Tables, rows_of
 from anyseek.index.words import words
 
-__all__ = ["EXACT_ROWS", "Scope", "by_vector", "by_words", "ranked", "recalled", "scope_of"]
+__all__ = ["EXACT_ROWS", "FEW", "Scope", "best", "by_vector", "by_words", "ranked", "recalled", "scope_of"]
 
 EXACT_ROWS = 20_000
 """Things that are scanned rather than looked for in an index; also those that a filter leaves."""

@@ -28,9 +28,6 @@ from anyseek.vectors import normalize
 
 __all__ = ["Store"]
 
-NEAR = 128
-"""Near-duplicates that are looked for at first; more when all of them are near."""
-
 
 class Store:
     """A library: `create` or `open` one.
@@ -178,26 +175,6 @@ class Store:
         scope = recall.scope_of(self._tables, where)
         find = recall.by_words(self._tables, text)
         return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
-
-    def near(self, id: str, above: float, top: int | None = None) -> list[Recalled]:
-        """Other things whose vectors have at least a cosine with that of a thing: near-duplicates, best first.
-
-        Args:
-            id: of the thing.
-            above: least cosine.
-            top: at most so many; None for all.
-
-        Raises:
-            InputError: there is no such thing.
-        """
-        vector = self.vectors([id])[0]
-        limit = NEAR if top is None else top + 1
-        while True:
-            found = self.recall(vector, limit)
-            others = [one for one in found if one.id != id and one.similarity >= above]
-            if top is not None or len(found) < limit or found[-1].similarity < above:
-                return others[:top]
-            limit *= 4
 
     def things(self, ids: Iterable[str]) -> dict[str, Thing]:
         """Things by id, without thumbnails; an id that is not there is left out."""

@@ -1,7 +1,6 @@
 """The tables of a library, how they are made and opened, and how rows become Arrow and back."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from anyseek.index.filters import one_of
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.rows import StoredFile, Thing
 from anyseek.index.words import words
+from anyseek.paths import expanded
 
 __all__ = [
     "FILE_COLUMNS",
@@ -217,7 +217,7 @@ def merge(table: Any, on: list[str], rows: pa.Table) -> None:
 def place_of(folder: str | Path) -> str:
     """Where a library lies, as its tables have it: an address, or a folder with `~` as the user's own."""
     text = str(folder)
-    return text if is_remote(text) else os.path.expanduser(text)  # noqa: PTH111 (the method raises for unknown users)
+    return text if is_remote(text) else str(expanded(text))
 
 
 def is_remote(folder: str) -> bool:

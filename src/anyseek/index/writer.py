@@ -91,7 +91,14 @@ class Writer:
             self._tables.things.delete(one_of("id", ids[start : start + FEW]))
 
     def tag(self, keys: Iterable[FileKey], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
-        """Change the tags of files; a key that is not there is passed over."""
+        """Change the tags of files; a key that is not there is passed over.
+
+        Raises:
+            InputError: a tag that is to be given has no name.
+        """
+        add = tuple(add)
+        if not all(tag.strip() for tag in add):
+            raise InputError("a tag needs a name (got an empty one)")
         self.flush()
         more, less = set(add), set(remove)
         for file in self._known(keys).values():

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import anyseek
 from anyseek.errors import CheckpointError, ConfigError
+from anyseek.paths import expanded
 
 __all__ = [
     "FAMILY",
@@ -178,8 +179,8 @@ def locate(name: str | Path, kind: Kind, *, cache: Path | None = None, root: Pat
         except CheckpointError as error:
             raise CheckpointError(f"{error}; get a released model with: anyseek models get 2b") from error
     model = released(text, kind) if isinstance(name, str) else None
-    if Path(name).expanduser().is_dir() and not (model and text.lower() == model.name):
-        return Path(name).expanduser()
+    if (folder := expanded(name)).is_dir() and not (model and text.lower() == model.name):
+        return folder
     if model is None and not (isinstance(name, str) and HUB_ID.match(text)):
         short = ", ".join(sorted({m.name for m in FAMILY}))
         raise CheckpointError(f"no model folder {text!r}; give a folder, tiny, {short}, or a hub name like Qwen/...")
