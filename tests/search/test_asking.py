@@ -220,10 +220,47 @@ def test_an_answer_is_named_by_files_that_fit_the_filter(years: Library, where: 
     assert not years.search("pear", where=Filter(under="2025", without_tags=("new",))).hits
 
 
+def test_a_place_where_something_lies_still_is_told_first(years: Library, tmp_path: Path) -> None:
+    (tmp_path / "years" / "2024" / "pear.png").unlink()
+    (hit,) = years.search("pear")
+    assert [path.parent.name for path in hit.paths] == ["2025", "2024"]
+
+
 def test_a_file_below_two_indexed_folders_is_told_once(library: Library, shelf: Path) -> None:
     library.index([shelf, shelf / "old"])
     paths = [path for hit in library.search("red apple", options=AskOptions(duplicates=False)) for path in hit.paths]
     assert [path.name for path in paths].count("red apple.jpg") == 1
+
+
+@pytest.fixture
+def burst(library: Library, tmp_path: Path) -> Library:
+    """One picture very many times, and others that are a little further from the query."""
+    for number in range(48):
+        (tmp_path / "burst" / str(number)).mkdir(parents=True)
+    one = np.asarray(noisy(1)).astype(int)
+    for number in range(40):
+        shade = (one + number % 8).clip(0, 255).astype(np.uint8)
+        PIL.Image.fromarray(shade).save(tmp_path / "burst" / str(number) / "apple.jpg", quality=60 + number)
+    for number in range(40, 48):
+        noisy(number).save(tmp_path / "burst" / str(number) / "plum apple.png")
+    library.index([tmp_path / "burst"])
+    return library
+
+
+@pytest.mark.parametrize("group", [True, False])
+def test_a_burst_of_pictures_hides_nothing(burst: Library, group: bool) -> None:
+    options = AskOptions(words=0, candidates=10, top=5, group=group)
+    found = burst.search("apple", options=options)
+    apple = next(hit for hit in found if hit.copies)
+    assert (len(found), len(apple.copies)) == (5, 39)
+    assert len(burst.like(apple.id, options=options)) == 5
+    every = burst.search("apple", options=replace(options, duplicates=False, top=30))
+    assert all(name == "apple.jpg" for name in names(every)), "else this tests nothing"
+
+
+def test_more_like_one_are_as_many_as_are_asked_for(burst: Library) -> None:
+    apple = burst.search("apple", options=AskOptions(top=1)).hits[0]
+    assert len(burst.like(apple.id, options=AskOptions(top=20, candidates=1, duplicates=False))) == 20
 
 
 def test_what_goes_while_it_is_asked_for_is_left_out(asked: Library, monkeypatch: pytest.MonkeyPatch) -> None:

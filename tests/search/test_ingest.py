@@ -17,7 +17,7 @@ from anyseek.items import File, Item, Page
 from anyseek.media import MediaOptions
 from anyseek.search import Cutting, IndexOptions, Library, LibrarySettings
 from anyseek.search.library import SETTLES
-from anyseek.search.looking import Entry, content_hash, estimate
+from anyseek.search.looking import Ahead, Entry, content_hash, estimate, look, root_of
 from tests.search.conftest import Seen, pdf
 
 
@@ -401,6 +401,74 @@ def test_a_time_of_the_far_future_is_no_time_of_writing(library: Library, folder
     library.index([folder], options=IndexOptions(settle_seconds=60))
     assert "notes.txt" in contents(library)
     assert "fresh.txt" not in contents(library)
+
+
+def test_files_ahead_of_our_clock_wait_until_they_stay_the_same(library: Library, folder: Path) -> None:
+    written, soon = folder / "notes.txt", time.time() + 1800
+    for name in folder.rglob("*"):
+        os.utime(name, (1, 1))
+    os.utime(written, (soon, soon))
+    root, ahead = root_of(folder), Ahead()
+
+    def waiting() -> list[str]:
+        return [path for _, path in look(library.store, root, settle_seconds=2, ahead=ahead).waiting]
+
+    assert waiting() == ["notes.txt"]
+    written.write_text("a recipe for plum cake, longer", encoding="utf-8")
+    os.utime(written, (soon, soon))
+    assert waiting() == ["notes.txt"], "it has grown"
+    assert waiting() == []
+
+
+def test_files_that_wait_are_told_so(library: Library, folder: Path) -> None:
+    library.index([folder])
+    (folder / "fresh.txt").write_text("fresh words", encoding="utf-8")
+    report = library.index([folder], options=IndexOptions(settle_seconds=3600, tags=("trip",)))
+    assert (report.unchanged, [Path(path).name for path in report.waiting]) == (9, ["fresh.txt"])
+    assert library.store.tags() == {"trip": 9}
+    (folder / "notes.txt").write_text("other words", encoding="utf-8")
+    library.index([folder], options=IndexOptions(settle_seconds=3600, tags=("other",)))
+    assert library.store.tags()["other"] == 9, "a file that waits is known, and so it is tagged"
+
+
+def test_a_file_that_was_away_for_a_moment_stays(library: Library, folder: Path) -> None:
+    library.index([folder])
+    kept, other = (folder / name for name in ("red apple.png", "notes.txt"))
+    data = kept.read_bytes()
+    kept.unlink()
+    other.unlink()
+    (folder / "new.txt").write_text("new words", encoding="utf-8")
+    report = library.index([folder], tell=lambda _: None if kept.exists() else kept.write_bytes(data) and None)
+    assert report.removed == 1
+    assert {"red apple.png", "new.txt"} <= set(contents(library))
+    assert "notes.txt" not in contents(library)
+
+
+def test_what_is_there_and_passed_over_leaves(library: Library, folder: Path, tmp_path: Path) -> None:
+    library.index([folder])
+    kept = folder / "red apple.png"
+    kept.rename(tmp_path / "apple.png")
+    try:
+        kept.symlink_to(tmp_path / "apple.png")
+    except OSError:
+        pytest.skip("no links here")
+    assert library.index([folder]).removed == 1
+    assert "red apple.png" not in contents(library)
+
+
+def test_one_folder_that_is_named_twice_counts_once(library: Library, folder: Path) -> None:
+    report = library.index([folder, str(folder / "sub" / "..")])
+    assert (report.found, report.indexed, report.known, len(report.failed)) == (9, 6, 0, 2)
+    assert library.index(str(folder)).unchanged == 9, "one alone needs no list around it"
+
+
+@pytest.mark.parametrize("tag", ["", " "])
+def test_a_tag_has_a_name(library: Library, folder: Path, tag: str) -> None:
+    with pytest.raises(ConfigError, match="a tag needs a name"):
+        IndexOptions(tags=("trip", tag))
+    with pytest.raises(InputError, match="a tag needs a name"), library.store.write() as writer:
+        writer.tag([], add=[tag])
+    assert IndexOptions(tags="trip").tags == ("trip",)  # type: ignore[arg-type]
 
 
 def test_a_folder_that_cannot_be_listed_keeps_what_is_known(

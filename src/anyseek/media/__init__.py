@@ -9,11 +9,12 @@ from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import PageInfo, count_pages, page_text, probe_page, render_page
 from anyseek.media.source import Blob, open_source
 from anyseek.media.text import first_text, read_text
-from anyseek.media.thumbnail import film_thumbnail, glimpse, page_thumbnail, picture_thumbnail
+from anyseek.media.thumbnail import Glimpse, film_thumbnail, glimpse, page_thumbnail, picture_thumbnail
 from anyseek.media.video import VideoInfo, film_seconds, iterate_frames, probe_video, read_frames
 
 __all__ = [
     "Blob",
+    "Glimpse",
     "Kind",
     "MediaOptions",
     "PageInfo",

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,24 @@ from anyseek.media.moments import seen_at
 from anyseek.media.options import MediaOptions
 from anyseek.media.pdf import probe_page, render_page
 
-__all__ = ["film_thumbnail", "glimpse", "page_thumbnail", "picture_thumbnail"]
+__all__ = ["Glimpse", "film_thumbnail", "glimpse", "page_thumbnail", "picture_thumbnail"]
 
 SIDE = 256
 """Longest side in pixels."""
 QUALITY = 75
-GLIMPSE = 48
+FAR = 48
+
+
+class Glimpse(NamedTuple):
+    """What a picture looks like.
+
+    Attributes:
+        far: `(48, 48, 3)` from 0 to 1.
+        near: `(256, 256)` its greys.
+    """
+
+    far: NDArray[np.float32]
+    near: NDArray[np.uint8]
 
 
 def picture_thumbnail(source: Any, options: MediaOptions, side: int = SIDE) -> bytes:
@@ -64,8 +76,8 @@ def _encoded(picture: Image.Image, side: int) -> bytes:
     return file.getvalue()
 
 
-def glimpse(thumbnail: bytes) -> NDArray[np.float32]:
-    """What a picture looks like from afar: `(48, 48, 3)` from 0 to 1, whatever its shape.
+def glimpse(thumbnail: bytes) -> Glimpse:
+    """What a picture looks like, whatever its shape, to be compared with another.
 
     Args:
         thumbnail: bytes of a picture.
@@ -77,6 +89,6 @@ def glimpse(thumbnail: bytes) -> NDArray[np.float32]:
         picture = load_image(thumbnail, MediaOptions())
     except DecodeError as error:
         raise DecodeError(f"a thumbnail is damaged ({error}); index its file anew") from error
-    small = picture.resize((GLIMPSE, GLIMPSE), Image.Resampling.BOX)
-    seen: NDArray[np.float32] = np.asarray(small, dtype=np.float32) / np.float32(255)
-    return seen
+    far = np.asarray(picture.resize((FAR, FAR), Image.Resampling.BOX), dtype=np.float32) / np.float32(255)
+    near = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
+    return Glimpse(far, near)

@@ -122,7 +122,7 @@ class Answer:
     Attributes:
         thing: what: its kind, page, seconds, and its text if it has one.
         paths: where the file lies; several for copies, each once, and of those only what fits the filter that was
-            asked with. Never empty, but the files may be gone since they were indexed.
+            asked with. Never empty, but the files may be gone since they were indexed; those that are there are first.
         score: what answers are sorted by: the chance that it is relevant where there is a judge, else the probability
             of reranking, else the score of the first stage.
         similarity: cosine of the vectors.
@@ -130,7 +130,7 @@ class Answer:
         reranked: whether the reranker read it.
         also: other pages, passages or segments of the same file that were found, best first.
         copies: near-identical pictures.
-        copy_paths: where these lie.
+        copy_paths: where these lie, in the same order.
     """
 
     thing: Thing

@@ -1,5 +1,6 @@
 """From a query to answers: recall, near-duplicates, a second reading, the judge, groups."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from anyseek.search.answers import Answer, Answers, Asked, AskOptions, Candidate
 from anyseek.search.fusion import Fusion
 from anyseek.search.groups import collapse, grouped, spread
 from anyseek.search.judge import Judge, features
-from anyseek.search.legs import recall
+from anyseek.search.legs import recalls
 from anyseek.search.looking import state_of
 from anyseek.search.pieces import item_of
+from anyseek.search.twins import Looks
 
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Readers", "answer"]
 
 Files = dict[str, list[StoredFile]]
+_Group = tuple[Candidate, tuple[Thing, ...]]
 
 PIECE = 5
 """Candidates that are read between two words about it."""
@@ -67,10 +70,7 @@ def answer(
         tell: told the answers of the first stage, before candidates are read again, and how many have been.
     """
     readers = readers if options.rerank or not readers.reranker else readers.without_reading()
-    recalled = recall(store, asked, where, options)
-    candidates = collapse(store, recalled) if options.duplicates else recalled
-    files = store.files_of({thing.hash for one in candidates for thing in (one.thing, *one.copies)}, where)
-    candidates = [one for one in candidates if one.thing.hash in files and asked.known not in one.ids]
+    candidates, files = _candidates(store, asked, where, options)
     if readers.reranker is None:
         return _judged(candidates, asked, files, options, readers)
     chosen = spread(candidates, max(options.reread, options.top), options.per_file)
@@ -81,6 +81,21 @@ def answer(
     return replace(_judged(candidates, asked, files, options, readers), unread=tuple(unread))
 
 
+def _candidates(store: Store, asked: Asked, where: Filter | None, options: AskOptions) -> tuple[list[Candidate], Files]:
+    """What may be an answer, best first, and where it lies: so much that there are answers enough, if there are any."""
+    looks = Looks(store)
+    candidates: list[Candidate] = []
+    files: Files = {}
+    for recalled in recalls(store, asked, where, options):
+        candidates = collapse(store, recalled, looks) if options.duplicates else recalled
+        files = store.files_of({thing.hash for one in candidates for thing in (one.thing, *one.copies)}, where)
+        candidates = [one for one in candidates if one.thing.hash in files and asked.known not in one.ids]
+        answers = {one.thing.hash for one in candidates} if options.group else candidates
+        if len(answers) >= options.top:
+            break
+    return candidates, files
+
+
 def _judged(
     candidates: Sequence[Candidate], asked: Asked, files: Files, options: AskOptions, readers: Readers
 ) -> Answers:
@@ -88,13 +103,12 @@ def _judged(
     _score(candidates, asked, readers)
     ordered = sorted(candidates, key=lambda one: (readers.reranker is not None and one.log_odds is None, -one.score))
     cut = readers.judge.cut if readers.judge and options.cut else None
-    hits: list[Answer] = []
-    below: list[Answer] = []
+    hits, below = list[_Group](), list[_Group]()
     for one, also in grouped(ordered, options.group):
-        made = _answer(one, also, files)
-        (hits if cut is None or (one.chance is not None and one.score >= cut) else below).append(made)
-    judged = readers.judge is not None
-    return Answers(hits=tuple(hits[: options.top]), below=tuple(below[: options.top]), judged=judged)
+        is_hit = cut is None or (one.chance is not None and one.score >= cut)
+        (hits if is_hit else below).append((one, also))
+    shown, left = ([_answer(*each, files) for each in groups[: options.top]] for groups in (hits, below))
+    return Answers(hits=tuple(shown), below=tuple(left), judged=readers.judge is not None)
 
 
 def _reread(
@@ -166,5 +180,6 @@ def _answer(one: Candidate, also: tuple[Thing, ...], files: Files) -> Answer:
 
 
 def _paths(things: Sequence[Thing], files: Files) -> tuple[Path, ...]:
-    """Where things lie, each place once."""
-    return tuple(dict.fromkeys(Path(file.root, file.path) for thing in things for file in files.get(thing.hash, ())))
+    """Where things lie, each place once; those first where something lies still."""
+    places = dict.fromkeys(Path(file.root, file.path) for thing in things for file in files.get(thing.hash, ()))
+    return tuple(sorted(places, key=lambda place: not os.path.lexists(place)))

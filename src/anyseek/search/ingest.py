@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 from anyseek.errors import InputError, SourceError
 from anyseek.index import Store, Thing, Writer
 from anyseek.media import MediaOptions, open_source
-from anyseek.search.looking import LEFT_OUT, Entry, Look, content_hash, estimate, look, root_of, shown, state_of
+from anyseek.search.looking import (
+    LEFT_OUT,
+    Ahead,
+    Entry,
+    Look,
+    content_hash,
+    estimate,
+    look,
+    root_of,
+    shown,
+    state_of,
+    still_gone,
+)
 from anyseek.search.office import missing
 from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of, thumbnail_of
 from anyseek.search.runs import Course, IndexOptions, Progress, Report
@@ -80,6 +92,7 @@ class Ingest:
         options: how to run.
         tell: told of the progress after each batch, and about once a second while nothing needs encoding. The run ends
             with what it raises; what was done until then is stored.
+        ahead: kept from run to run by a watch, see `look`.
     """
 
     def __init__(
@@ -89,8 +102,10 @@ class Ingest:
         cutting: Cutting,
         options: IndexOptions = IndexOptions(),
         tell: Callable[[Progress], None] | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self._store, self._embedder, self._cutting, self._options = store, embedder, cutting, options
+        self._ahead = ahead
         self._tell = tell or (lambda _: None)
         self._media: MediaOptions = embedder.processor.options.media
         self._report = Report()
@@ -112,9 +127,10 @@ class Ingest:
         for seen in looks:
             self._report.found += seen.found
             self._report.unchanged += len(seen.same)
+            self._report.waiting += [str(Path(*key)) for key in seen.waiting]
             self._report.unread += seen.unread
             self._report.failed += [(name, UNNAMED) for name in seen.unnamed]
-        if any(seen.changed or seen.gone or (seen.same and self._retags) for seen in looks):
+        if any(seen.changed or seen.gone or (self._retags and (seen.same or seen.waiting)) for seen in looks):
             with self._store.write() as writer, ThreadPoolExecutor(self._options.workers) as pool:
                 self._write(looks, writer, pool)
         self._report.seconds = time.perf_counter() - started
@@ -127,19 +143,25 @@ class Ingest:
 
     def _look(self, folders: Iterable[Path]) -> list[Look]:
         """What has changed in each folder."""
-        looks, problems, known = [], [], self._store.roots()
+        looks, problems, known = dict[Path, Look](), list[SourceError](), self._store.roots()
+        options = self._options
         for folder in folders:
             try:
                 root = root_of(folder, known)
-                looks.append(
-                    look(self._store, root, retry=self._options.retry, settle_seconds=self._options.settle_seconds)
-                )
+                if root not in looks:
+                    looks[root] = look(
+                        self._store,
+                        root,
+                        retry=options.retry,
+                        settle_seconds=options.settle_seconds,
+                        ahead=self._ahead,
+                    )
             except SourceError as error:
                 problems.append(error)
                 self._report.unread.append(shown(str(folder)))
         if problems and not (self._options.absent and looks):
             raise problems[0]
-        return looks
+        return list(looks.values())
 
     def _write(self, looks: list[Look], writer: Writer, pool: ThreadPoolExecutor) -> None:
         """Bring the library up to what was seen. Removing comes last, so that renamed files find their vectors."""
@@ -150,10 +172,11 @@ class Ingest:
             self._course, self._told = Course(entries), time.perf_counter()
             self._read_all(entries, writer, pool)
         for seen in looks:
-            writer.remove_files(seen.gone)
-            self._report.removed += len(seen.gone)
-            if self._retags and seen.same:
-                writer.tag(seen.same, add=self._options.tags)
+            gone = still_gone(seen.gone)
+            writer.remove_files(gone)
+            self._report.removed += len(gone)
+            if self._retags and (known := [*seen.same, *seen.waiting]):
+                writer.tag(known, add=self._options.tags)
         writer.flush()
         if self._report.changed:
             writer.optimize()

@@ -22,7 +22,7 @@ from anyseek.model.hub import OWN_FILE, keep_own
 from anyseek.search.answers import Asked, Candidate
 from anyseek.search.fusion import Fusion
 
-__all__ = ["Judge", "features"]
+__all__ = ["Judge", "choose_cut", "features", "fit_weights"]
 
 NAMES = ("one", "similarity", "stands_out", "behind", "coverage", "words", "page", "text", "video", "shows", "crowd")
 """What is seen of a candidate; with a reranker its own opinion comes last."""

@@ -1,20 +1,20 @@
 """The first stage: things recalled by their vectors and by their words, in one order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyseek.index import Filter, Recalled, Store, hash_of
+from anyseek.index import Filter, Recalled, Store
 from anyseek.search.answers import Asked, AskOptions, Candidate
 
-__all__ = ["blended", "closeness", "recall"]
+__all__ = ["blended", "closeness", "recall", "recalls"]
 
 SMOOTH = 60
 """Of reciprocal ranks: how little the very first differ (Cormack, Clarke, Buettcher 2009)."""
 WIDER = 4
 """Times as many things are recalled when there are examples of what is not sought, which push others forward; and again
-while what was recalled is of too few files, up to WIDEST times as many."""
+while what was recalled makes too few answers, up to WIDEST times as many."""
 WIDEST = 16
 
 
@@ -27,7 +27,28 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
         where: which things count.
         options: how many, and how much words count.
     """
-    seen, read = _recalled(store, asked, where, options)
+    return next(recalls(store, asked, where, options))
+
+
+def recalls(store: Store, asked: Asked, where: Filter | None, options: AskOptions) -> Iterator[list[Candidate]]:
+    """What `recall` gives; then, for those whom it makes too few answers, more and more, until that is all."""
+    least = max(options.candidates, options.top + (asked.known is not None)) * (WIDER if len(asked.unlike) else 1)
+    by_words = options.words > 0 and bool(asked.text.strip())
+    by_sight = options.words < 1 or not by_words
+    many = least
+    while True:
+        seen = store.recall(asked.vector, many, where) if by_sight else []
+        read = store.lexical(asked.text, many, where) if by_words else []
+        yield _candidates(store, asked, options, seen, read)
+        if max(len(seen), len(read)) < many or many >= WIDEST * least:
+            return
+        many *= WIDER
+
+
+def _candidates(
+    store: Store, asked: Asked, options: AskOptions, seen: Sequence[Recalled], read: Sequence[Recalled]
+) -> list[Candidate]:
+    """What the vectors and the words recalled, in one order."""
     ids = list(dict.fromkeys(one.id for one in [*seen, *read]))
     if not ids:
         return []
@@ -52,23 +73,6 @@ def recall(store: Store, asked: Asked, where: Filter | None, options: AskOptions
         if id in things and id in similar and id in near  # not removed since it was recalled
     ]
     return sorted(candidates, key=lambda one: (-one.first, one.thing.id))
-
-
-def _recalled(
-    store: Store, asked: Asked, where: Filter | None, options: AskOptions
-) -> tuple[list[Recalled], list[Recalled]]:
-    """What the vectors and the words recall: so much that there are answers enough, if parts of a file are one."""
-    least = max(options.candidates, options.top) * (WIDER if len(asked.unlike) else 1)
-    many = least
-    by_words = options.words > 0 and bool(asked.text.strip())
-    while True:
-        seen = store.recall(asked.vector, many, where) if options.words < 1 or not by_words else []
-        read = store.lexical(asked.text, many, where) if by_words else []
-        files = {hash_of(one.id) for one in [*seen, *read]}
-        is_all = max(len(seen), len(read)) < many
-        if not options.group or len(files) >= options.top or is_all or many >= WIDEST * least:
-            return seen, read
-        many *= WIDER
 
 
 def blended(seen: Sequence[Recalled], read: Sequence[Recalled], options: AskOptions) -> dict[str, float]:

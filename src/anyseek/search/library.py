@@ -18,7 +18,7 @@ from anyseek.search.asking import Readers, answer
 from anyseek.search.fusion import Fusion
 from anyseek.search.ingest import Ingest
 from anyseek.search.judge import Judge
-from anyseek.search.looking import real, root_of
+from anyseek.search.looking import Ahead, real, root_of
 from anyseek.search.prints import LibrarySettings, fingerprint_of, load_options, settings_of, weights_of
 from anyseek.search.runs import IndexOptions, Progress, Report
 from anyseek.vectors import normalize
@@ -99,7 +99,7 @@ class Library:
 
     def index(
         self,
-        folders: Iterable[str | Path] | None = None,
+        folders: Iterable[str | Path] | str | Path | None = None,
         *,
         options: IndexOptions = IndexOptions(),
         tell: Callable[[Progress], None] | None = None,
@@ -120,13 +120,12 @@ class Library:
                 is there; otherwise the others are brought up to date.
             CapacityError: another process is writing to the library, or the disk is full.
         """
-        roots = self.roots() if folders is None else [Path(folder) for folder in folders]
         how = replace(options, absent=True) if folders is None else options
-        return Ingest(self.store, self.embedder, settings_of(self.store.fingerprint).cutting, how, tell).run(roots)
+        return self._ingest(how, tell).run(self.roots() if folders is None else _listed(folders))
 
     def watch(
         self,
-        folders: Iterable[str | Path] | None = None,
+        folders: Iterable[str | Path] | str | Path | None = None,
         *,
         every: float = 5.0,
         options: IndexOptions = IndexOptions(),
@@ -147,13 +146,13 @@ class Library:
             The report of each round in which something changed, or a folder went away, and the first one in any case;
             or an error that may pass: no folder is there, another process is writing, the disk is full.
         """
-        roots = self.roots() if folders is None else [root_of(Path(folder)) for folder in folders]
+        roots = self.roots() if folders is None else [root_of(folder) for folder in _listed(folders)]
         settled = replace(options, settle_seconds=max(options.settle_seconds, SETTLES), absent=True)
-        first, told = True, list[str]()
+        first, told, ahead = True, list[str](), Ahead()
         while True:
             started, report = time.perf_counter(), None
             try:
-                report = self.index(roots, options=settled, tell=tell)
+                report = self._ingest(settled, tell, ahead).run(roots)
             except (SourceError, CapacityError) as error:
                 missing = [str(error)]
                 if missing != told:
@@ -214,8 +213,7 @@ class Library:
         """
         vector = self.store.vectors([id])[0]
         asked = Asked(item=Item(), vector=vector, unlike=self._examples(unlike), known=id)
-        more = replace(options, candidates=options.candidates + 1)
-        return answer(self.store, asked, where, more, self._readers.without_reading())
+        return answer(self.store, asked, where, options, self._readers.without_reading())
 
     def thumbnail(self, id: str) -> bytes | None:
         """A small picture of a thing as the bytes of a WebP file; None for a text, or where none was kept."""
@@ -251,6 +249,13 @@ class Library:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _ingest(
+        self, options: IndexOptions, tell: Callable[[Progress], None] | None, ahead: Ahead | None = None
+    ) -> Ingest:
+        """One run over folders."""
+        cutting = settings_of(self.store.fingerprint).cutting
+        return Ingest(self.store, self.embedder, cutting, options, tell, ahead)
+
     def _encoded(self, items: list[Item], places: list[str]) -> NDArray[np.float32]:
         """`(items, width)` of length 1, as queries; what is wrong with one is told with its place."""
         try:
@@ -269,6 +274,11 @@ class Library:
         rows = [self.store.vectors(known)] if known else []
         rows += [self._encoded([Item.of(one) for one in given.values()], list(given))] if given else []
         return np.concatenate(rows) if rows else np.zeros((0, self.store.fingerprint.width), np.float32)
+
+
+def _listed(folders: Iterable[str | Path] | str | Path) -> list[Path]:
+    """Folders; one alone needs no list around it."""
+    return [Path(folder) for folder in ([folders] if isinstance(folders, (str, Path)) else folders)]
 
 
 def forget(store: Store, folder: str | Path) -> int:

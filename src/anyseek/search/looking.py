@@ -14,18 +14,30 @@ from typing import NamedTuple
 from anyseek.errors import InputError, SourceError
 from anyseek.index import FileKey, Filter, Store, StoredFile, is_unicode
 from anyseek.media import MediaOptions, count_pages, film_seconds, open_source
+from anyseek.paths import expanded
 from anyseek.search.pieces import Cutting, form_of
 from anyseek.search.sources import visible
 
-__all__ = ["LEFT_OUT", "Entry", "Look", "content_hash", "estimate", "look", "real", "root_of", "shown", "state_of"]
+__all__ = [
+    "LEFT_OUT",
+    "Ahead",
+    "Entry",
+    "Look",
+    "content_hash",
+    "estimate",
+    "look",
+    "real",
+    "root_of",
+    "shown",
+    "state_of",
+    "still_gone",
+]
 
 LEFT_OUT = "left out: "
 """Begins the reason of a file that is of no known kind, to tell it from one that should have been readable."""
 CHUNK = 1 << 20
 TIMES = (1 - (1 << 63), (1 << 63) - 1)
 """Times that a library can keep, in nanoseconds: from 1677 to 2262. What lies beyond counts as the nearest."""
-AHEAD = 3600
-"""Seconds that the clock of a file may go before ours; a time still later is no time of writing."""
 ESTIMATING = 5.0
 """Most seconds that are spent on telling how many things there will be."""
 
@@ -90,6 +102,7 @@ class Look:
         found: files in it.
         changed: those that must be read.
         same: those that need not be.
+        waiting: those that changed so recently that they may still be written to.
         gone: rows whose files are no longer there.
         unread: folders that could not be listed, and files that could not be looked at; what the library knows of them
             stays.
@@ -99,12 +112,19 @@ class Look:
     found: int = 0
     changed: list[Entry] = field(default_factory=list)
     same: list[FileKey] = field(default_factory=list)
+    waiting: list[FileKey] = field(default_factory=list)
     gone: list[FileKey] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
 
 
-def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float = 0.0) -> Look:
+Ahead = dict[FileKey, tuple[int, int]]
+"""Files whose times are ahead of our clock, as the last look found them."""
+
+
+def look(
+    store: Store, root: Path, *, retry: bool = False, settle_seconds: float = 0.0, ahead: Ahead | None = None
+) -> Look:
     """Compare a folder with what the library knows of it.
 
     Args:
@@ -112,18 +132,19 @@ def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float
         root: the folder, see `root_of`.
         retry: read files again that failed, or were left out, last time.
         settle_seconds: files that changed more recently may still be written to: they wait.
+        ahead: kept from look to look; files whose times are ahead of our clock wait until two looks find them the same.
+            None takes them at once, since nobody can tell how long ago they changed.
 
     Raises:
         SourceError: the folder is not there, or empty though the library knows files of it.
     """
     seen, unread = Look(), list[str]()
-    now = time.time_ns()
-    fresh = range(now - int(settle_seconds * 1e9) + 1, now + int(AHEAD * 1e9)) if settle_seconds else range(0)
     rows = store.files(Filter(roots=(str(root),)))
     left = {
         row.path: _Row((row.size, row.mtime), row.state == "done", bool(row.reason), row.tags or ()) for row in rows
     }
     had, start = len(left), len(str(root).rstrip(os.sep)) + 1
+    settling = _Settling(settle_seconds, ahead)
     for name, state in _present(root, unread):
         seen.found += 1
         if not is_unicode(name):
@@ -131,23 +152,68 @@ def look(store: Store, root: Path, *, retry: bool = False, settle_seconds: float
             continue
         key = (str(root), name[start:].replace(os.sep, "/"))
         before = left.pop(key[1], NEW)
-        if state[1] in fresh or (before.state == state and not (retry and before.reason)):
+        if before.state == state and not (retry and before.reason):
             seen.same.append(key)
+        elif settling.waits(key, state):
+            seen.waiting.append(key)
         else:
-            alike = before.done and before.state != state and before.state[0] == state[0]
-            seen.changed.append(Entry(Path(name), key, *state, known=before.done, tags=before.tags, alike=alike))
+            seen.changed.append(_changed(name, key, before, state))
     if had and not seen.found and not unread:
         raise SourceError(
             f"{root} is empty, but the library knows {had:,} files of it; is its drive there? To let them go: "
             f"anyseek index --forget {root}"
         )
-    moved = {row.state for row in left.values() if row.done}
-    for entry in seen.changed:
-        entry.alike |= entry.tags is None and (entry.size, entry.mtime) in moved
+    _mark_moved(seen.changed, left.values())
     seen.unread = [shown(name) for name in unread]
-    hidden = set(unread)
-    seen.gone = [(str(root), path) for path in left if not (hidden and _is_in(root / path, hidden))]
+    seen.gone = _gone(root, left, set(unread))
     return seen
+
+
+class _Settling:
+    """Which files may still be written to, see `look`."""
+
+    def __init__(self, seconds: float, ahead: Ahead | None) -> None:
+        self._seconds, self._now, self._ahead = seconds, time.time_ns(), ahead
+
+    def waits(self, key: FileKey, state: tuple[int, int]) -> bool:
+        """Whether a file is to wait."""
+        age = self._now - state[1]
+        if age >= self._seconds * 1e9 or not self._seconds:
+            return False
+        if age >= 0:
+            return True
+        if self._ahead is None or self._ahead.pop(key, None) == state:
+            return False
+        self._ahead[key] = state
+        return True
+
+
+def _changed(name: str, key: FileKey, before: _Row, state: tuple[int, int]) -> Entry:
+    """A file that must be read."""
+    alike = before.done and before.state != state and before.state[0] == state[0]
+    return Entry(Path(name), key, *state, known=before.done, tags=before.tags, alike=alike)
+
+
+def _mark_moved(changed: list[Entry], left: Iterable[_Row]) -> None:
+    """New files of the size and time of one that is gone are likely to be that one."""
+    moved = {row.state for row in left if row.done}
+    for entry in changed:
+        entry.alike |= entry.tags is None and (entry.size, entry.mtime) in moved
+
+
+def _gone(root: Path, left: Iterable[str], hidden: set[str]) -> list[FileKey]:
+    """Files that were not found, but for those that may be where nobody could look."""
+    return [(str(root), path) for path in left if not (hidden and _is_in(root / path, hidden))]
+
+
+def still_gone(keys: list[FileKey]) -> list[FileKey]:
+    """Those of some files that were gone and are not there now either: some programs write a file by replacing it."""
+    back = {key for key in keys if state_of(Path(*key)) is not None}
+    for root in {root for root, _ in back}:
+        # What lies there may be passed over all the same, as behind a link that leads out.
+        seen = {Path(name) for name, _ in _present(Path(root), [])}
+        back -= {key for key in back if key[0] == root and Path(*key) not in seen}
+    return [key for key in keys if key not in back]
 
 
 def _is_in(path: Path, names: set[str]) -> bool:
@@ -245,7 +311,7 @@ def content_hash(path: Path) -> str:
 
 def real(folder: str | Path) -> str:
     """Where a folder lies, whether it is there or not: links followed, `~` as the user's own."""
-    return os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 (the method raises for unknown users)
+    return os.path.realpath(expanded(folder))
 
 
 def root_of(folder: Path, known: Iterable[str] = ()) -> Path:

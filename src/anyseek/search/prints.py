@@ -20,7 +20,7 @@ from anyseek.search.pieces import Cutting
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
 
-__all__ = ["LibrarySettings", "cutting_of", "fingerprint_of", "load_options", "settings_of", "weights_of"]
+__all__ = ["LibrarySettings", "fingerprint_of", "load_options", "settings_of", "weights_of"]
 
 MOST_NUMBERS = 1024
 """Width of a new library's vectors, where the model has more."""

@@ -24,7 +24,8 @@ class IndexOptions:
         tag_known: give them to files that the library has too; otherwise to new ones alone, and those that it has keep
             theirs.
         thumbnails: keep a small picture of what can be seen.
-        batch_seconds: about how long a batch takes; what a kill costs at most.
+        batch_seconds: about how long a batch takes to be gathered, and again to be encoded and stored; a kill costs
+            both at most.
         largest_batch: most things in a batch.
         settle_seconds: files that changed more recently wait for the next run, because they may not be complete.
         workers: threads that make thumbnails.
@@ -42,7 +43,11 @@ class IndexOptions:
     absent: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a number that leaves no room."""
+        """Raise ConfigError for a number that leaves no room, or a tag without a name."""
+        if isinstance(self.tags, str):
+            object.__setattr__(self, "tags", (self.tags,))
+        if not all(tag.strip() for tag in self.tags):
+            raise ConfigError("a tag needs a name (got an empty one)")
         for name in ("batch_seconds", "largest_batch", "workers"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive (got {getattr(self, name)!r})")
@@ -149,7 +154,7 @@ class Report:
         things: things that were encoded.
         failed: path and reason of each file that could not be read, or not whole.
         left_out: path and reason of each file of a kind that is not read.
-        waiting: files that changed while they were read; the next run takes them.
+        waiting: files that changed while they were read, or shortly before; the next run takes them.
         unread: folders that could not be listed, or are not there.
         rows: rows of files that were written.
         seconds: how long it took.
