@@ -60,6 +60,8 @@ def parsed() -> argparse.Namespace:
         parser.error("say what is sought: words, --image FILE, or both")
     if options.cut and options.cut.exists():
         parser.error(f"{options.cut} is there already")
+    if options.cut and options.cut.suffix not in (".mp4", ".mkv"):
+        parser.error(f"--cut writes .mp4 or .mkv, not {options.cut.name}")
     return options
 
 

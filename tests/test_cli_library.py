@@ -301,3 +301,35 @@ def test_pages_and_times(run: Run, indexed: Path) -> None:
         told = run("search", "report", "--library", indexed, option, "0001-01-01", code=2).stderr
         assert "0001-01-01 00:00:00 is beyond the times of this machine" in told.replace("\n", " ")
     assert pages("--before", "9999-12-31") == [1, 2, 3]
+
+
+def test_a_mistyped_folder_makes_no_library(run: Run, folder: Path, place: Path) -> None:
+    assert "is not a folder" in run("index", folder, f"{folder}x", "--width", 3, "--library", place, code=4).stderr
+    assert not place.exists()
+
+
+def test_what_failed_and_what_is_forgotten_is_told_of_folders(run: Run, folder: Path, place: Path) -> None:
+    other = folder / "sub"
+    (other / "bad.pdf").write_bytes(b"%PDF-1.4\nnothing else")
+    run("index", folder, "--library", place)
+    listed = json.loads(run("index", other, "--failed", "--json", "--library", place).stdout)
+    assert [Path(row["path"]).name for row in listed] == ["bad.pdf"]
+    assert len(json.loads(run("index", "--failed", "--json", "--library", place).stdout)) == 4
+    forgotten = json.loads(run("index", folder, "--forget", "--json", "--library", place).stdout)
+    assert forgotten == [{"folder": str(folder), "files": 10}]
+
+
+def test_an_answer_whose_file_is_gone_says_so(run: Run, folder: Path, indexed: Path) -> None:
+    (folder / "copy.png").write_bytes((folder / "red apple.png").read_bytes())
+    run("index", "--library", indexed)
+    (folder / "copy.png").unlink()
+    assert "gone" not in run("search", "red apple", "--top", 1, "--library", indexed).stdout
+    (folder / "red apple.png").unlink()
+    assert "(gone since it was indexed)" in " ".join(run("search", "red apple", "--library", indexed).stdout.split())
+
+
+def test_what_says_nothing_is_told(run: Run, folder: Path, indexed: Path) -> None:
+    assert "nothing was given" in run("search", "apple", "--unlike", "", "--library", indexed, code=3).stderr
+    assert "a tag needs a name" in run("index", "--tag", "", "--library", indexed, code=2).stderr
+    times = ("--after", "2025-03-01", "--before", "2025-02-01")
+    assert "2025-03-01 to 2025-02-01 hold" in run("search", "apple", *times, "--library", indexed, code=2).stderr

@@ -186,6 +186,7 @@ def test_pdf_questions_says_what_went_wrong(papers: Path, kept: Path, reader: Re
         ("photo_search.py", [SAMPLES], "say what is sought"),
         ("pdf_questions.py", [SAMPLES, "why?"], "say who answers"),
         ("video_moments.py", [SAMPLES, "a cat", "--cut", __file__], "is there already"),
+        ("video_moments.py", [SAMPLES, "a cat", "--cut", "moment.xyz"], "--cut writes .mp4 or .mkv"),
     ],
 )
 def test_mistakes_are_told(name: str, arguments: list[object], said: str) -> None:

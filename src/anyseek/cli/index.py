@@ -14,7 +14,7 @@ from anyseek.cli.inputs import typed_path
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reading_options
 
 if TYPE_CHECKING:
-    from anyseek.search import Library, LibrarySettings, Progress, Report
+    from anyseek.search import IndexOptions, Library, LibrarySettings, Progress, Report
 
 __all__ = ["PLACE", "as_stored", "default_library", "index", "library_option", "open_library"]
 
@@ -125,7 +125,7 @@ def _given(name: str) -> bool:
 @click.option("--retry", is_flag=True, help="Read files again that failed, or were left out, last time.")
 @click.option("--watch", is_flag=True, help="Go on, and take up what changes, until interrupted.")
 @click.option("--every", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds between looks.")
-@click.option("--failed", is_flag=True, help="Only list the files that could not be read, with the reasons.")
+@click.option("--failed", is_flag=True, help="Only list files (of FOLDERS) that could not be read, with the reasons.")
 @click.option("--forget", is_flag=True, help="Let the folders go, with all their files.")
 @click.option("--width", type=click.IntRange(min=1), default=None, help="Numbers of a vector, of a new library.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default=None, help="How vectors are kept, likewise.")
@@ -145,14 +145,23 @@ def index(
     is gone on with by the next.
     """
     if asked["failed"]:
-        _list_failed(place, as_json)
+        _list_failed(folders, place, as_json)
     elif asked["forget"]:
-        _forget(folders, place)
+        _forget(folders, place, as_json)
     else:
+        _check(folders)
         choice.note_tiny(folders)
-        settings = _settings(place, **asked)
+        settings, options = _settings(place, **asked), _options(**asked)
         with open_library(choice, place, settings, create=bool(folders), rerank=False) as library:
-            _run(library, list(folders) or None, as_json, **asked)
+            _run(library, list(folders) or None, as_json, options, every=asked["every"] if asked["watch"] else None)
+
+
+def _check(folders: tuple[Path, ...]) -> None:
+    """Refuse a folder that is not there before a library is made, whose settings stay."""
+    from anyseek.search.looking import root_of
+
+    for folder in folders:
+        root_of(folder)
 
 
 def _settings(place: Path | str | None, **asked: Any) -> "LibrarySettings | None":
@@ -177,17 +186,23 @@ def _settings(place: Path | str | None, **asked: Any) -> "LibrarySettings | None
     return replace(known, **whole, cutting=replace(known.cutting, **cutting))
 
 
-def _run(library: "Library", folders: list[Path] | None, as_json: bool, **asked: Any) -> None:
-    """Index once, or go on."""
+def _options(**asked: Any) -> "IndexOptions":
+    """How the folders are indexed."""
     from anyseek.search import IndexOptions
 
-    options = IndexOptions(retry=asked["retry"], tags=asked["tags"], thumbnails=asked["thumbnails"])
+    return IndexOptions(retry=asked["retry"], tags=asked["tags"], thumbnails=asked["thumbnails"])
+
+
+def _run(
+    library: "Library", folders: list[Path] | None, as_json: bool, options: "IndexOptions", every: float | None
+) -> None:
+    """Index once; or go on, with so many seconds between looks."""
     with _Bar(silent=as_json) as tell:
-        if not asked["watch"]:
+        if every is None:
             _tell(library.index(folders, options=options, tell=tell), library, as_json)
             return
         with suppress(KeyboardInterrupt):  # how a watch ends
-            for report in library.watch(folders, every=asked["every"], options=options, tell=tell):
+            for report in library.watch(folders, every=every, options=options, tell=tell):
                 if isinstance(report, Exception):
                     click.echo(f"waiting: {report}", err=True)
                 else:
@@ -216,28 +231,38 @@ def _tell(report: "Report", library: "Library", as_json: bool) -> None:
         click.echo(f"left out: {len(report.left_out):,} file(s) of other kinds (--failed lists them)", err=True)
 
 
-def _list_failed(place: Path | str | None, as_json: bool) -> None:
-    """Files with a reason."""
+def _list_failed(folders: tuple[Path, ...], place: Path | str | None, as_json: bool) -> None:
+    """Files with a reason: of folders, or of all."""
     from anyseek.cli.output import print_json, print_table
     from anyseek.index import Store
+    from anyseek.search.looking import root_of
 
-    rows = [file for file in Store.open(place or default_library()).files() if file.reason]
+    roots = [root_of(folder) for folder in folders]
+    files = [file for file in Store.open(place or default_library()).files() if file.reason]
+    rows = [(Path(file.root, file.path), file.reason or "") for file in files]
+    rows = [row for row in rows if not roots or any(row[0].is_relative_to(root) for root in roots)]
     if as_json:
-        print_json([{"path": str(Path(file.root, file.path)), "reason": file.reason} for file in rows])
+        print_json([{"path": str(path), "reason": reason} for path, reason in rows])
     else:
-        print_table(("file", "reason"), [(str(Path(file.root, file.path)), file.reason or "") for file in rows])
+        print_table(("file", "reason"), [(str(path), reason) for path, reason in rows])
 
 
-def _forget(folders: tuple[Path, ...], place: Path | str | None) -> None:
+def _forget(folders: tuple[Path, ...], place: Path | str | None, as_json: bool) -> None:
     """Let folders go; needs no model."""
+    from anyseek.cli.output import print_json
     from anyseek.index import Store
     from anyseek.search.library import forget
 
     if not folders:
         raise click.UsageError("Give the FOLDERS to forget.")
     store = Store.open(place or default_library())
+    forgotten = []
     for folder in folders:
-        click.echo(f"{folder}: {forget(store, folder):,} files forgotten")
+        forgotten.append({"folder": str(folder), "files": forget(store, folder)})
+        if not as_json:
+            click.echo(f"{folder}: {forgotten[-1]['files']:,} files forgotten")
+    if as_json:
+        print_json(forgotten)
 
 
 class _Bar:

@@ -1,7 +1,6 @@
 """What a person types becomes items: file names, text, or lines of JSON on standard input."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from anyseek.errors import InputError, SourceError
 from anyseek.items import URL, File, Item, Page
+from anyseek.paths import expanded
 
 __all__ = ["Given", "label", "paths_of", "read_inputs", "typed_path"]
 
@@ -21,7 +21,7 @@ Given = Item | InputError
 
 def typed_path(text: str) -> Path:
     """A path as a person types it, with `~` as shells read it; of a user that there is not it is a name like others."""
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 (the method raises for such a user)
+    path = expanded(text)
     return Path.cwd() / path if str(path).startswith("~") else path  # so that nobody takes it for a user again
 
 
@@ -42,6 +42,8 @@ def _of_argument(argument: str) -> Given:
 
     What looks like a mistyped file name is neither, but an error.
     """
+    if not argument.strip():
+        return InputError('nothing was given; an empty text goes on a line of standard input, as "", with -')
     if URL.match(argument):
         return Item((File(argument),))
     path, page = typed_path(argument), PAGE.match(argument)

@@ -26,7 +26,7 @@ __all__ = ["search"]
 LISTED = 5  # failures named in full before the rest is only counted
 RANGE = re.compile(r"(\d{1,9})(?:(-)(\d{1,9})?)?")
 LAST_PAGE = (1 << 31) - 1
-KINDS = ("image", "page", "text", "video")
+KINDS = ("image", "page", "text", "video")  # of `anyseek.index`, which would make --help slow
 OF_LIBRARIES = (
     ("--like", {"metavar": "ID", "help": "Look for things like this one of the library (ids are in --json)."}),
     ("--unlike", {"multiple": True, "metavar": "FILE|TEXT", "help": "An example of what is not sought; repeatable."}),
@@ -88,20 +88,26 @@ def _folder_and_query(words: Sequence[str], place: Path | str | None, alone: boo
         return None, words[0] if words else None
     if len(words) > 2:
         raise click.UsageError("Give one FOLDER and one QUERY (in quotes).")
-    first, has_library = words[0] if words else "", default_library().is_dir()
+    first, query = words[0] if words else "", words[1] if len(words) == 2 else None
+    has_library = default_library().is_dir()
     if first and os.path.isdir(typed_path(first)):  # noqa: PTH112 (the method raises for what is too long for a name)
-        if len(words) == 1 and alone and has_library:
+        if query is None and alone and has_library:
             raise click.UsageError(
                 f"{first!r} is a folder: give a QUERY or an --image to look for in it. To ask your library for the "
                 f"word: anyseek search --library {shlex.quote(str(default_library()))} {shlex.quote(first)}"
             )
-        return typed_path(first), words[1] if len(words) == 2 else None
-    if len(words) < 2 and has_library:
+        return typed_path(first), query
+    if query is None and has_library:
         return None, first
+    raise _no_folder(first, query)
+
+
+def _no_folder(first: str, query: str | None) -> click.UsageError:
+    """What is said when there is neither a folder nor a library to look into."""
     if not first:
-        raise click.UsageError("Give a FOLDER and a QUERY.")
-    hint = "" if len(words) == 2 else " To search without a FOLDER, make a library first: anyseek index FOLDER."
-    raise click.UsageError(f"Invalid value for 'FOLDER': Directory '{first}' does not exist.{hint}")
+        return click.UsageError("Give a FOLDER and a QUERY.")
+    hint = "" if query is not None else " To search without a FOLDER, make a library first: anyseek index FOLDER."
+    return click.UsageError(f"Invalid value for 'FOLDER': Directory '{first}' does not exist.{hint}")
 
 
 def _search_folder(folder: Path, query: Item, choice: ModelChoice, top: int, as_json: bool) -> None:
@@ -217,7 +223,8 @@ def _place(hit: "Answer") -> str:
     also = [spot(thing) for thing in hit.also]
     more = f" (also {', '.join(also[:3])}{', ...' if len(also) > 3 else ''})" if any(also) else ""
     copies = len(hit.copies) + len(hit.paths) - 1
-    return f"{shown} {spot(hit.thing)}".rstrip() + more + (f" (and {copies} like it)" if copies else "")
+    gone = "" if os.path.lexists(hit.paths[0]) else " (gone since it was indexed)"  # those that are there come first
+    return f"{shown} {spot(hit.thing)}".rstrip() + gone + more + (f" (and {copies} like it)" if copies else "")
 
 
 def _print_answers_json(answers: "Answers", library: "Library") -> None:
