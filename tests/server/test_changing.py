@@ -198,8 +198,10 @@ def test_a_job_stops_and_makes_way(start: Start, tmp_path: Path, monkeypatch: py
         assert server.client.post("/v1/library/index").status_code == 202
         until(lambda: job(server)["state"] == "done")
         assert server.client.get("/v1/library").json()["files"] == 41
-        ids = [file["id"] for file in server.client.get("/v1/library/files").json()["data"]]
-        assert server.client.delete(f"/v1/library/files/{ids[0]}").status_code in (204, 409)
+        files = server.client.get("/v1/library/files").json()["data"]
+        ids = {folder: next(file["id"] for file in files if file["folder"] == folder) for folder in ("many", "uploads")}
+        statuses = {folder: server.client.delete(f"/v1/library/files/{id}").status_code for folder, id in ids.items()}
+        assert statuses == {"many": 409, "uploads": 204}
 
 
 def test_an_indexed_file_is_not_deleted(start: Start, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_cohere_rerank(live: Running, models: Models, connection: httpx.Client) 
     first = cohere.Client(api_key="none", base_url=live.url, httpx_client=connection)
     answers = [
         second.rerank(model="small", query="apple", documents=documents, top_n=3, max_tokens_per_doc=100),
-        first.rerank(model="small", query="apple", documents=documents, return_documents=True),
+        first.rerank(model="small", query="apple", documents=documents, return_documents=True, max_chunks_per_doc=3),
     ]
     for answer in answers:
         found = {row.index: row.relevance_score for row in answer.results}

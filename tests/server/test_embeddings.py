@@ -111,6 +111,35 @@ def test_null_is_no_input(live: Running) -> None:
         assert live.post("/v1/embeddings", body).status_code == 400
 
 
+def test_settings_of_other_servers_are_taken_when_they_say_nothing(live: Running) -> None:
+    for name in ("chat_template_kwargs", "mm_processor_kwargs"):
+        assert live.post("/v1/embeddings", {"input": "a", name: {}}).status_code == 200
+        answer = live.post("/v1/embeddings", {"input": "a", name: {"max_pixels": 10}})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (400, name)
+        assert "it would change nothing" in error["message"]
+
+
+HALF = "\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/embeddings", '{"input": {"image": "data:,%s"}}', "input.image"),
+        ("/v1/embeddings", '{"input": {"video": ["data:,a", "data:,%s"]}}', "input.video[1]"),
+        ("/v1/embeddings", '{"input": [{"type": "file", "file": {"file_data": "data:,%s"}}]}', "input[0].file"),
+        ("/v1/score", '{"queries": {"image": "data:,%s"}, "documents": "a"}', "queries.image"),
+        ("/v1/rerank", '{"query": "a", "documents": [{"image": "data:;base64,%s"}]}', "documents[0].image"),
+    ],
+)
+def test_half_a_character_in_a_source_is_named(live: Running, path: str, body: str, param: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = live.client.post(path, content=body.replace("%s", HALF), headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "source_not_decodable", param), answer.text
+
+
 def test_messages(live: Running, models: Models) -> None:
     image = png(seed=4)
     content = [{"type": "image_url", "image_url": {"url": uri(image)}}, {"type": "text", "text": "what?"}]

@@ -61,8 +61,9 @@ def test_forms(value: Any, expected: list[tuple[Any, ...]]) -> None:
 def test_messages_may_be_several() -> None:
     talks = [[{"role": "user", "content": "a"}], [{"role": "user", "content": [{"type": "text", "text": "b"}]}]]
     assert parts(talks, Messages) == [(Text("a"),), (Text("b"),)]
-    ended = [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]
-    assert parts(ended, Messages) == [(Text("a"),)]
+    for empty in ("", [{"type": "text", "text": ""}], [{"type": "text", "text": ""}] * 2):  # vLLM's example has a list
+        ended = [{"role": "user", "content": "a"}, {"role": "assistant", "content": empty}]
+        assert parts(ended, Messages) == parts(ended) == [(Text("a"),)]
 
 
 def test_the_nearest_instruction_holds() -> None:
@@ -174,6 +175,10 @@ ASKED = {"role": "user", "content": "a"}
         ([], None),
         (["a"], None),
         ([ASKED, {"role": "assistant", "content": "b"}], "[1].content"),
+        ([ASKED, {"role": "assistant", "content": [{"type": "text", "text": "b"}]}], "[1].content[0].text"),
+        ([ASKED, {"role": "assistant", "content": [{"type": "image", "image": PNG}]}], "[1].content[0].type"),
+        ([ASKED, {"role": "assistant", "content": []}], "[1].content"),
+        ([ASKED, {"role": "assistant", "content": None}], "[1].content"),
         ([{"role": "system", "content": [{"type": "image", "image": PNG}]}, ASKED], "[0].content[0].type"),
         ([{"role": "user"}], "[0].content"),
         ([[ASKED], [{"role": "system", "content": "a"}]], "[1]"),

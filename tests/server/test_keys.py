@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,23 @@ def test_names(path: Path) -> None:
             add_key(path, name, "read")
     with pytest.raises(ConfigError, match="no key 'bob'; it has ann@example.org"):
         remove_key(path, "bob")
+
+
+def test_keys_that_are_added_at_once_are_all_kept(path: Path) -> None:
+    names = [f"key{number}" for number in range(16)]
+    with ThreadPoolExecutor(len(names)) as threads:
+        secrets = dict(zip(names, threads.map(lambda name: add_key(path, name, "read"), names), strict=True))
+    keys = Keys(path)
+    assert {name: keys.find(secret).name for name, secret in secrets.items()} == {name: name for name in names}
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda name: remove_key(path, name), names[1:]))
+    assert [key.name for key in read_keys(path)] == names[:1]
+
+
+def test_nothing_is_made_beside_keys_that_are_not_there(path: Path) -> None:
+    with pytest.raises(ConfigError, match="is missing"):
+        remove_key(path, "ann")
+    assert not path.parent.exists()
 
 
 def test_a_missing_file_says_how_to_make_one(path: Path) -> None:

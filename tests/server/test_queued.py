@@ -20,6 +20,7 @@ from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.queue import Closed, Work
 from anyseek.server.queued import queued
 from tests.server.conftest import png, until
+from tests.server.test_door import held
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +104,14 @@ def test_who_leaves_is_not_computed(engine: Engine, models: Models) -> None:
 
     async def leave() -> None:
         task = asyncio.create_task(engine.in_thread(lambda: behind.encode_document(many)))
-        while len(engine._queue) < 10:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, lambda: len(engine._queue) >= 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(leave())
-    until(lambda: len(engine._queue) == 0)
+    with held(models):
+        asyncio.run(leave())
+        until(lambda: len(engine._queue) == 0)
     gone = Leaving()
     gone.leave()
     token = LEAVING.set(gone)

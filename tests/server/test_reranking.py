@@ -91,6 +91,26 @@ def test_tokens_of_a_document_are_limited(live: Running, models: Models) -> None
     assert found["meta"]["warnings"][0].startswith("documents[0]: ")
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v1/score"])
+def test_tokens_of_a_query_are_limited(live: Running, models: Models, path: str) -> None:
+    long = "one two three four five six seven eight nine ten"
+    cut = models.reranker.processor.tokenizer.cut(long, 4, parse_special=False)
+    assert cut != long
+    expected = models.reranker.predict([(cut, long), (cut, "short")])
+    body = {"documents": [long, "short"], "max_tokens_per_query": 4}
+    if path == "/v1/rerank":
+        assert np.abs(np.array(scores(rerank(live, long, **body))) - expected).max() < CLOSE
+        return
+    for queries in (long, [long, long]):
+        found = live.post(path, {"queries": queries, **body}).json()
+        assert np.abs(np.array([row["score"] for row in found["data"]]) - expected).max() < CLOSE
+
+
+def test_what_changes_nothing_is_taken(live: Running) -> None:
+    plain = rerank(live, "apple", ["a", "b"])
+    assert rerank(live, "apple", ["a", "b"], max_chunks_per_doc=10)["results"] == plain["results"]
+
+
 def test_many_queries_at_once(live: Running, models: Models) -> None:
     groups = [
         (f"query {number}", [f"document {number} {row}" for row in range(1 + number % 9)]) for number in range(20)

@@ -88,7 +88,9 @@ def test_what_was_taken_is_finished_and_nothing_new_is_taken(start: Start, model
             live.server.drain()
             answer = live.post(EMBED, {"input": "a"})
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "shutting_down")
-            assert live.client.get("/ready").status_code == 503
+            ready = live.client.get("/ready")
+            assert (ready.status_code, ready.json()["error"]["code"]) == (503, "shutting_down")
+            assert int(ready.headers["Retry-After"]) >= 1
             assert live.client.get("/health").status_code == 200
         asking.join()
         assert [answer.status_code for answer in asking.answers] == [200] * 3
@@ -167,6 +169,7 @@ def test_drained_by_a_signal(tmp_path: Path) -> None:
 
 
 STUCK = """
+import sys
 import threading
 from anyseek.processing import Processor
 
@@ -174,6 +177,7 @@ prepare = Processor.prepare
 
 def stuck(self, item):
     if "stuck" in item.parts[0].text:
+        print("planning", file=sys.stderr, flush=True)
         threading.Event().wait()
     return prepare(self, item)
 
@@ -189,13 +193,64 @@ def test_a_shutdown_does_not_wait_for_what_is_planned() -> None:
         assert process.stderr is not None
         url = process.stderr.readline().split()[2]
         until(lambda: httpx.get(f"{url}/ready", trust_env=False).status_code == 200)
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(url + EMBED, json={"input": "stuck"}, timeout=1, trust_env=False)
-        process.send_signal(signal.SIGTERM)
+        host, port = url.removeprefix("http://").split(":")
+        head = f"POST {EMBED} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n"
         try:
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(head.encode() + b'{"input": "stuck"}')
+                assert any(line == "planning\n" for line in process.stderr)
+            process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:
             process.kill()
+
+
+def test_a_signal_ends_it_as_soon_as_it_says_that_it_listens(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "anyseek", "serve", "--port", "0", "--model", "tiny", "--no-keys"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "listening on" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+
+
+def test_it_is_announced_when_signals_are_handled(models: Models) -> None:
+    """One that comes right behind it would else end the process as if it had been killed."""
+    before, handlers = signal.getsignal(signal.SIGTERM), list[Any]()
+
+    def announce(_: str) -> None:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        signal.raise_signal(signal.SIGTERM)
+
+    assert serve(lambda: models, ServerOptions(port=0), announce) is False
+    assert handlers[0] != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_second_signal_ends_it_without_a_word() -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[2]
+        until(lambda: httpx.get(f"{url}/ready", trust_env=False).status_code == 200)
+        host, port = url.removeprefix("http://").split(":")
+        head = f"POST {EMBED} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n"
+        try:
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(head.encode() + b'{"input": "stuck"}')
+                assert any(line == "planning\n" for line in process.stderr)
+                process.send_signal(signal.SIGINT)
+                until(lambda: refuses(url))
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def refuses(url: str) -> bool:
+    """Whether a server drains."""
+    answer = httpx.get(f"{url}/ready", trust_env=False)
+    return answer.status_code == 503 and answer.json()["error"]["code"] == "shutting_down"
 
 
 def test_an_engine_tells_of_threads_that_it_leaves_behind(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:

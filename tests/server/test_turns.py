@@ -9,7 +9,7 @@ import pytest
 
 from anyseek.server.faults import Fault
 from anyseek.server.turns import Turns
-from tests.server.conftest import WAIT
+from tests.server.conftest import WAIT, until
 
 Make = Callable[[], list[Callable[[], Any]]]
 
@@ -36,14 +36,18 @@ def saying(said: list[str], word: str, count: int) -> Make:
 
 def test_requests_take_turns(one: Turns) -> None:
     said: list[str] = []
-    gate = threading.Event()
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        gate.wait(WAIT)
 
     async def ask() -> None:
-        first = asyncio.ensure_future(one.run(lambda: [lambda: gate.wait(WAIT)]))
-        await asyncio.sleep(0.1)
+        first = asyncio.ensure_future(one.run(lambda: [slow]))
+        await asyncio.to_thread(begun.wait, WAIT)
         others = [one.run(saying(said, word, count)) for word, count in (("a", 50), ("b", 3), ("c", 1))]
         waiting = asyncio.gather(*others)
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(until, lambda: len(one._waiting) == 3)
         gate.set()
         await asyncio.gather(first, waiting)
 
@@ -53,11 +57,15 @@ def test_requests_take_turns(one: Turns) -> None:
 
 def test_a_request_leaves_a_thread_for_others(three: Turns) -> None:
     """Its calls may wait for slow addresses."""
-    gate = threading.Event()
+    gate, begun = threading.Event(), list[int]()
+
+    def wait() -> bool:
+        begun.append(1)
+        return gate.wait(WAIT)
 
     async def ask() -> list[int]:
-        slow = asyncio.ensure_future(three.run(lambda: [lambda: gate.wait(WAIT)] * 20))
-        await asyncio.sleep(0.1)
+        slow = asyncio.ensure_future(three.run(lambda: [wait] * 20))
+        await asyncio.to_thread(until, lambda: len(begun) == 2)
         try:
             return await asyncio.wait_for(three.run(lambda: [lambda: 1, lambda: 2]), WAIT)
         finally:
@@ -69,22 +77,27 @@ def test_a_request_leaves_a_thread_for_others(three: Turns) -> None:
 
 def test_a_request_has_the_other_threads(three: Turns) -> None:
     together = threading.Barrier(2)
-    assert asyncio.run(three.run(lambda: [together.wait] * 10)) != [0] * 10
+    assert sorted(asyncio.run(three.run(lambda: [lambda: together.wait(WAIT)] * 10))) == [0] * 5 + [1] * 5
 
 
 def test_results_in_order_and_the_first_error(three: Turns) -> None:
     def fail(number: int) -> int:
+        if number == 3:
+            assert fourth.wait(WAIT)
+        elif number == 4:
+            fourth.set()
         if number in (3, 4):
             raise ValueError(f"number {number}")
         made.append(number)
         return number
 
-    made: list[int] = []
+    made, fourth = list[int](), threading.Event()
     assert asyncio.run(three.run(lambda: [lambda n=n: fail(n) for n in (7, 6, 5)])) == [7, 6, 5]
     assert asyncio.run(three.run(lambda: [])) == []
+    made.clear()
     with pytest.raises(ValueError, match="number 3"):
         asyncio.run(three.run(lambda: [lambda n=n: fail(n) for n in range(1000)]))
-    assert max(made) < 1000 - 1, "those behind it are not made"
+    assert sorted(made) == [0, 1, 2], "those behind it are not made"
 
     def make() -> list[Callable[[], int]]:
         raise ValueError("the query")

@@ -26,7 +26,7 @@ INSTALL = "the server needs further packages; install them with: pip install 'an
 ROLES = ("read", "write", "admin")
 FOLDERS = "anyseek.folders"
 PLACE = "Library to serve, a folder or s3://...; with FOLDERS and without this, the one of this user."
-HOLD = "Hold the vectors of the library in memory while they take no more; 0 searches them on disk."
+HOLD = "Hold the vectors of the library in memory while they take no more MiB; 0 searches them on disk."
 BOUNDS = {
     "max_body_mib": ("body_bytes", 1 << 20, "Most MiB of one body."),
     "max_upload_mib": ("upload_bytes", 1 << 20, "Most MiB of a file that is sent to the library."),
@@ -34,7 +34,7 @@ BOUNDS = {
     "max_request_tokens": ("request_tokens", 1, "Most tokens of one request."),
     "max_queue_tokens": ("queue_tokens", 1, "Most tokens that wait; more are refused with 503."),
     "concurrency": ("concurrency", 1, "Most requests of one key at a time; more are refused with 429."),
-    "timeout": ("request_seconds", 1, "Most seconds from a body to its answer."),
+    "timeout": ("request_seconds", 1, "Most seconds from a body to its answer, and to each next piece of it."),
 }
 
 
@@ -154,7 +154,7 @@ class _WithFolders(click.Group):
     subcommand_metavar="[FOLDER]... | COMMAND",
 )
 @library_option(PLACE)
-@click.option("--hold-mib", type=click.IntRange(min=0), default=2048, show_default=True, help=HOLD)
+@click.option("--hold-mib", type=click.IntRange(min=0), default=None, help=HOLD)
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback only with keys.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
@@ -211,8 +211,10 @@ def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no
     choice.note_tiny(how["folders"])
     plain = {field.name: getattr(choice, field.name) for field in fields(choice)}
     served = ServedChoice(**plain, **{name: how.pop(name) for name in ("urls", "aliases", "lora", "reranker_lora")})
-    held_bytes = how.pop("hold_mib") << 20
-    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, held_bytes=held_bytes, **how)
+    held = how.pop("hold_mib")
+    if held is not None:
+        how["held_bytes"] = held << 20
+    options = ServerOptions(bounds=Bounds(**bounds), keys=keys, library=place, **how)
     who = f"keys of {keys}" if keys else "everybody on this machine"
 
     def announce(address: str) -> None:

@@ -15,7 +15,7 @@ from anyseek.processing import embedding_chat_template, reranking_chat_template
 from anyseek.processing.rules import REFERENCE
 from anyseek.processing.template import DEFAULT_EMBEDDING_INSTRUCTION, DEFAULT_RERANKING_INSTRUCTION
 from anyseek.server.engine import Engine
-from anyseek.server.faults import Fault, documented
+from anyseek.server.faults import Fault, closing, documented
 from anyseek.server.metrics import CONTENT_TYPE, Metrics
 from anyseek.server.models import Served
 from anyseek.server.parts import Strict
@@ -106,10 +106,10 @@ def _add_health(router: APIRouter, engine: Engine, metrics: Metrics) -> None:
     async def ready() -> Status:
         """Whether requests are answered: models loaded, not shutting down."""
         engine.ready()
-        if engine.is_closing or not engine.is_well:
-            raise Fault(
-                503, "the server is shutting down" if engine.is_closing else "the engine has failed", "not_ready"
-            )
+        if engine.is_closing:
+            raise closing()
+        if not engine.is_well:
+            raise Fault(503, "the engine has failed", "not_ready")
         return Status(status="ready")
 
     @router.get("/metrics", response_class=Response, responses=_plain() | documented(*KEYED))

@@ -11,7 +11,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["Raw", "coded", "numbers", "unless_known", "written"]
+__all__ = ["Raw", "coded", "has_tag", "numbers", "unless_known", "written"]
 
 INLINE = 1 << 14
 """Numbers that are written at once; more are left to another thread."""
@@ -55,9 +55,15 @@ def unless_known(request: Request, data: bytes, kind: str, headers: Mapping[str,
     """
     tag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
     told = {**headers, "ETag": tag}
-    if request.headers.get("if-none-match") == tag:
+    if has_tag(request.headers, tag):
         return Response(status_code=304, headers=told)
     return Response(data, headers=told, media_type=kind)
+
+
+def has_tag(headers: Mapping[str, str], tag: str) -> bool:
+    """Whether who asks has what a tag stands for (If-None-Match: a list, compared weakly, or whatever there is)."""
+    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
+    return tag in known or known == ["*"]
 
 
 def _dumped(value: Any) -> bytes:

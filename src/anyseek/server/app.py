@@ -1,11 +1,11 @@
 """The application: endpoints, their errors, the document that describes them, and the door before all of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -30,9 +30,8 @@ from anyseek.server.shelf import Shelf
 __all__ = ["App"]
 
 OPEN = ("/health", "/ready", "/", "/page/{name}", "/v1/session")
-OPEN_TO_ALL: Roles = {(method, path): None for method in ("GET", "HEAD") for path in OPEN}
 ROLES: Roles = {
-    **OPEN_TO_ALL,
+    **{("GET", path): None for path in OPEN},
     ("GET", "/metrics"): "admin",
     ("POST", "/v1/library/index"): "write",
     ("DELETE", "/v1/library/index"): "write",
@@ -41,7 +40,7 @@ ROLES: Roles = {
 }
 STREAMED = frozenset({("POST", "/v1/library/files")})
 """What reads its body itself, as it comes."""
-METHODS = ("GET", "POST", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "DELETE")
 DAY = 86_400
 WIDTHS = (("EmbeddingsRequest", "dimensions"), ("EmbedRequest", "output_dimension"))
 """Fields whose largest value is the model's width."""
@@ -76,23 +75,13 @@ class App:
         asgi: what a web server calls.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        options: ServerOptions,
-        metrics: Metrics,
-        *,
-        more: Sequence[APIRouter] = (),
-        roles: Roles | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, options: ServerOptions, metrics: Metrics) -> None:
         """Put it together.
 
         Args:
             engine: not started yet.
             options: how the server runs.
             metrics: that the engine counts in.
-            more: further endpoints, such as those of a library.
-            roles: that those need, where it is not `read`.
 
         Raises:
             ConfigError: the file of keys is missing or damaged.
@@ -113,7 +102,7 @@ class App:
         routers = [embeddings.routes(service), reranking.routes(service), about.routes(service, metrics)]
         routers += [browsing.routes(self.shelf), searching.routes(service, self.shelf)]
         routers += [changing.routes(service, self.shelf)]
-        routers += [pages.routes(lambda: self.door), *more]
+        routers += [pages.routes(lambda: self.door)]
         for router in routers:
             self.api.include_router(router)
         for kind in (Fault, AnyseekError, RequestValidationError, HTTPException, Exception):
@@ -121,7 +110,7 @@ class App:
         self.routes = [one for each in (self.api.router, *routers) for one in each.routes if isinstance(one, Route)]
         self.api.add_exception_handler(405, self._refused)
         self.api.openapi = self._document  # type: ignore[method-assign]
-        self.door = Door(self.api, options, {**ROLES, **(roles or {})}, metrics, sessions)
+        self.door = Door(self.api, options, ROLES, metrics, sessions)
         self.door.streamed = STREAMED
         self.door.routes = self.routes
         self.asgi: ASGIApp = self.door
@@ -142,12 +131,14 @@ class App:
         yield
         await asyncio.to_thread(self.shelf.close)
         await asyncio.to_thread(self.engine.close)
+        self.door.close()
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         """The answer to a method that an address does not have: it names all that it has, not those of one endpoint."""
         answer = answer_to(error)
         found = [route for route in self.routes if route.matches(request.scope)[0] != Match.NONE]
-        answer.headers["Allow"] = ", ".join(sorted({method for route in found for method in route.methods or ()}))
+        methods = {method for route in found for method in route.methods or ()}
+        answer.headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         return answer
 
     def drain(self) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,11 @@ class Entry:
 
 
 class Audit:
-    """Appends to a file; a line is written at once, so that no two mix and a rotated file is left in peace."""
+    """Appends to a file; a line is written at once, so that no two mix.
+
+    The file stays open, so that lines are written also when no more files can be opened; one that was moved away, as
+    by a rotation, is let go.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Write to this file, or nowhere.
@@ -45,8 +50,9 @@ class Audit:
             OSError: it cannot be written.
         """
         self.path = path
+        self._handle: int | None = None
         if path is not None:
-            self._append(b"")
+            self._open(path)
 
     def write(self, entry: Entry) -> None:
         """One line; a full disk costs the line, and says so in the log."""
@@ -65,16 +71,23 @@ class Audit:
             "seconds": round(entry.seconds, 4),
         }
         try:
-            self._append(json.dumps(line).encode() + b"\n")
+            os.write(self._open(self.path), json.dumps(line).encode() + b"\n")
         except OSError as error:
             log.error("the audit log cannot be written: %s", error.strerror)
 
-    def _append(self, data: bytes) -> None:
-        """Write at the end of the file, which only its owner may read when it is new."""
-        assert self.path is not None
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            if data:
-                os.write(handle, data)
-        finally:
-            os.close(handle)
+    def close(self) -> None:
+        """Let the file go; one more line opens it again."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _open(self, path: Path) -> int:
+        """The file, which only its owner may read when it is new."""
+        if self._handle is not None:
+            with suppress(OSError):
+                if os.path.samestat(path.stat(), os.fstat(self._handle)):
+                    return self._handle
+        fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.close()
+        self._handle = fresh
+        return fresh

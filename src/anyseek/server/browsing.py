@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,18 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from anyseek.index import Filter
-from anyseek.media import page_thumbnail, picture_thumbnail
+from anyseek.index import Filter, Kind
+from anyseek.media import MediaOptions, page_thumbnail, picture_thumbnail
 from anyseek.server.answers import unless_known
 from anyseek.server.content import content_of, file_answer
+from anyseek.server.door import is_head
 from anyseek.server.faults import Fault, documented
-from anyseek.server.hits import ID, FileKind, ThingAnswer, found_thing, told_thing
+from anyseek.server.hits import ID, ThingAnswer, found_thing, told_thing
 from anyseek.server.indexing import Job
 from anyseek.server.parts import Strict
 from anyseek.server.shelf import Shelf
 
 if TYPE_CHECKING:
-    from anyseek.index import StoredFile
+    from anyseek.index import StoredFile, Thing
 
 __all__ = ["KEYED", "FileAnswer", "JobAnswer", "file_id", "routes", "told_file", "told_job"]
 
@@ -66,7 +68,7 @@ class LibraryAnswer(Strict):
     """A library."""
 
     object: Literal["library"] = "library"
-    things: dict[FileKind, int]
+    things: dict[Kind, int]
     files: int
     failed: int
     bytes: int = Field(description="On disk.")
@@ -82,7 +84,7 @@ class FileAnswer(Strict):
     id: str
     path: str = Field(description="Below its folder.")
     folder: str
-    kind: FileKind | None = Field(description="Null for one that could not be read.")
+    kind: Kind | None = Field(description="Null for one that could not be read.")
     size: int
     modified: str = Field(description="Time of its last change, as ISO 8601 in UTC.")
     state: Literal["done", "failed"]
@@ -104,6 +106,7 @@ def routes(shelf: Shelf) -> APIRouter:
     router = APIRouter(tags=["library"])
     _add_lists(router, shelf)
     _add_things(router, shelf)
+    _add_pictures(router, shelf)
     return router
 
 
@@ -129,14 +132,29 @@ def _add_lists(router: APIRouter, shelf: Shelf) -> None:
 
 
 def _add_things(router: APIRouter, shelf: Shelf) -> None:
-    """One thing: what it is, what it looks like, what is in it."""
-    drawing = ThreadPoolExecutor(DRAWING, "anyseek-drawing")
+    """One thing: what it is, and what is in it."""
 
     @router.get("/v1/library/things/{id}", responses=documented(*KEYED))
     async def retrieve_thing(id: ThingId) -> ThingAnswer:
         """A thing of the library, by its id, with the whole of its text."""
         thing, files = await asyncio.to_thread(found_thing, shelf, id)
         return ThingAnswer(**told_thing(thing, files[0], shelf) | {"text": thing.text})
+
+    @router.get(
+        "/v1/library/things/{id}/content",
+        response_class=Response,
+        responses=_binary("application/octet-stream", 200, 206) | documented(*KEYED, 410, 416),
+    )
+    async def content(request: Request, id: ThingId) -> Response:
+        """The file that a thing is of, whole or in part (Range), as it was indexed."""
+        thing, files = await asyncio.to_thread(found_thing, shelf, id)
+        is_alone = is_head(request.scope)
+        return await asyncio.to_thread(file_answer, thing, files, request.headers, is_head=is_alone)
+
+
+def _add_pictures(router: APIRouter, shelf: Shelf) -> None:
+    """What a thing looks like."""
+    drawing = ThreadPoolExecutor(DRAWING, "anyseek-drawing")
 
     @router.get(
         "/v1/library/things/{id}/thumbnail",
@@ -162,27 +180,8 @@ def _add_things(router: APIRouter, shelf: Shelf) -> None:
         if thing.kind not in ("page", "image"):
             raise Fault(404, f"{id!r} is no page of a document, and no picture", "no_page", param="id")
         media = shelf.library.embedder.processor.options.media
-
-        def draw() -> bytes:
-            file, handle = content_of(files)
-            handle.close()
-            inside = replace(media, root=Place(file.root).resolve())
-            place = Place(file.root, file.path)
-            if thing.kind == "image":
-                return picture_thumbnail(place, inside, width)
-            return page_thumbnail(place, thing.page or 1, inside, width)
-
-        return _picture(request, await asyncio.get_running_loop().run_in_executor(drawing, draw))
-
-    @router.get(
-        "/v1/library/things/{id}/content",
-        response_class=Response,
-        responses=_binary("application/octet-stream", 200, 206) | documented(*KEYED, 410, 416),
-    )
-    async def content(request: Request, id: ThingId) -> Response:
-        """The file that a thing is of, whole or in part (Range), as it was indexed."""
-        thing, files = await asyncio.to_thread(found_thing, shelf, id)
-        return await asyncio.to_thread(file_answer, thing, files, request.headers)
+        found = await asyncio.get_running_loop().run_in_executor(drawing, _drawn, thing, files, media, width)
+        return _picture(request, found)
 
 
 def told_job(job: Job, shelf: Shelf) -> JobAnswer:
@@ -196,14 +195,14 @@ def file_id(file: "StoredFile") -> str:
     return hashlib.blake2b(f"{file.root}\0{file.path}".encode(), digest_size=16).hexdigest()
 
 
-def told_file(file: "StoredFile", kind: str | None, shelf: Shelf) -> FileAnswer:
+def told_file(file: "StoredFile", kind: Kind | None, shelf: Shelf) -> FileAnswer:
     """A file as an answer tells of it."""
     folder = shelf.name_of(file.root)
     return FileAnswer(
         id=file_id(file),
         path=file.path,
         folder=folder,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         size=file.size,
         modified=datetime.fromtimestamp(file.mtime / 1e9, UTC).isoformat(timespec="milliseconds"),
         state=file.state,
@@ -243,6 +242,21 @@ def _listed(shelf: Shelf, state: Any, limit: int, after: str | None, path: str |
     last = f"{shelf.name_of(shown[-1].root)}/{shown[-1].path}" if shown else None
     data = [told_file(file, kinds.get(file.hash or ""), shelf) for file in shown]
     return FileList(data=data, has_more=len(found) > limit, last=last)
+
+
+def _drawn(thing: "Thing", files: "Sequence[StoredFile]", media: MediaOptions, width: int) -> bytes:
+    """The page or the picture of a thing, as WebP.
+
+    Raises:
+        Fault: 410 when the file is not as it was indexed.
+    """
+    file, handle = content_of(files)
+    handle.close()
+    inside = replace(media, root=Place(file.root).resolve())
+    place = Place(file.root, file.path)
+    if thing.kind == "image":
+        return picture_thumbnail(place, inside, width)
+    return page_thumbnail(place, thing.page or 1, inside, width)
 
 
 def _picture(request: Request, data: bytes) -> Response:

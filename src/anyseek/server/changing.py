@@ -19,7 +19,7 @@ from anyseek.errors import AnyseekError
 from anyseek.index import Filter
 from anyseek.search import IndexOptions
 from anyseek.server.browsing import KEYED, FileAnswer, JobAnswer, file_id, told_file, told_job
-from anyseek.server.door import LEFT
+from anyseek.server.door import LEFT, entry_of
 from anyseek.server.faults import Fault, documented, unkept
 from anyseek.server.indexing import BATCH_SECONDS
 from anyseek.server.parts import Strict
@@ -88,7 +88,8 @@ def _add_uploads(router: APIRouter, service: Service, shelf: Shelf) -> None:
             with _written():
                 await _received(request, waiting)
                 async with turn:
-                    return await service.engine.in_thread(lambda: _taken(shelf, waiting, plain), patient=True)
+                    entry = entry_of(request.scope)
+                    return await service.engine.in_thread(lambda: _taken(shelf, waiting, plain), entry, patient=True)
         finally:
             with suppress(OSError):
                 waiting.unlink()

@@ -16,9 +16,12 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from anyseek.index import StoredFile, Thing
+from anyseek.media.text import MARKS
+from anyseek.server.answers import has_tag
+from anyseek.server.descriptors import EXHAUSTED
 from anyseek.server.faults import Fault
 
-__all__ = ["content_of", "file_answer", "span_of"]
+__all__ = ["content_of", "file_answer"]
 
 CHUNK = 1 << 18
 TYPES: dict[str, dict[str, str]] = {
@@ -42,11 +45,11 @@ TYPES: dict[str, dict[str, str]] = {
         ".avi": "video/x-msvideo",
     },
     "page": {".pdf": "application/pdf"},
-    "text": {".txt": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8"},
+    "text": {".txt": "text/plain", ".md": "text/plain"},
 }
 """What may be shown in a browser, when the content is of that kind too; everything else is only for saving."""
 OPAQUE = "application/octet-stream"
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 SANDBOXED = f"{POLICY}; sandbox"
 """What a file may do in a browser: nothing. A PDF stands in no sandbox: Chromium's viewer would refuse it."""
@@ -80,7 +83,9 @@ def _opened(file: StoredFile) -> BinaryIO | None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.fdopen(os.open(place, flags), "rb")
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return None
     state = os.fstat(handle.fileno())
     if stat.S_ISREG(state.st_mode) and (state.st_size, state.st_mtime_ns) == (file.size, file.mtime):
@@ -89,7 +94,7 @@ def _opened(file: StoredFile) -> BinaryIO | None:
     return None
 
 
-def span_of(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] | None:
+def _span(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] | None:
     """First byte and the byte after the last that were asked for; None for all of them.
 
     Several ranges at once, a form that is not understood, and a range of another version are answered with everything,
@@ -109,12 +114,21 @@ def span_of(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int]
     if first and last and int(last) < start:
         return None
     if start >= size or stop <= start:
-        raise Fault(416, f"the file has {size:,} bytes", "no_such_range")
+        told = {"Content-Range": f"bytes */{size}"}
+        raise Fault(416, f"the file has {size:,} bytes", "no_such_range", headers=told)
     return start, stop
 
 
-def file_answer(thing: Thing, files: Sequence[StoredFile], headers: Mapping[str, str]) -> Response:
+def file_answer(
+    thing: Thing, files: Sequence[StoredFile], headers: Mapping[str, str], *, is_head: bool = False
+) -> Response:
     """The file of a thing, or the part of it that was asked for.
+
+    Args:
+        thing: of a library.
+        files: that hold it.
+        headers: of the request.
+        is_head: nothing of the file is to be read.
 
     Raises:
         Fault: 410 when it is not as it was indexed, 416 when it has no such bytes.
@@ -125,18 +139,23 @@ def file_answer(thing: Thing, files: Sequence[StoredFile], headers: Mapping[str,
     told = GUARDED | {"ETag": etag, "Content-Disposition": _disposition(thing, file)}
     told["Content-Security-Policy"] = POLICY if kind == "application/pdf" else SANDBOXED
     try:
-        if headers.get("if-none-match") == etag:
+        if has_tag(headers, etag):
             handle.close()
             return Response(status_code=304, headers=told)
-        span = span_of(headers, file.size, etag)
-    except Fault:
+        span = _span(headers, file.size, etag)
+        media = kind and _charset(kind, handle)
+    except (Fault, OSError):
         handle.close()
         raise
     start, stop = span or (0, file.size)
     told["Content-Length"] = str(stop - start)
     if span:
         told["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
-    return StreamingResponse(_pieces(handle, start, stop), 206 if span else 200, told, media_type=kind or OPAQUE)
+    told["Content-Type"], status = media or OPAQUE, 206 if span else 200
+    if is_head:
+        handle.close()
+        return Response(None, status, told)
+    return StreamingResponse(_pieces(handle, start, stop), status, told)
 
 
 async def _pieces(handle: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:
@@ -156,6 +175,15 @@ async def _pieces(handle: BinaryIO, start: int, stop: int) -> AsyncIterator[byte
 def _type(thing: Thing, file: StoredFile) -> str | None:
     """What a browser may show it as; None when it is only to be saved."""
     return TYPES[thing.kind].get(PurePosixPath(file.path).suffix.lower())
+
+
+def _charset(kind: str, handle: BinaryIO) -> str:
+    """A media type, with the encoding of a text: that of its mark, else the one that texts are read in."""
+    if kind != "text/plain":
+        return kind
+    start = handle.read(4)
+    name = next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
+    return f"{kind}; charset={name.removesuffix('-sig')}"
 
 
 def _disposition(thing: Thing, file: StoredFile) -> str:

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -27,15 +27,15 @@ from anyseek.server.options import ServerOptions
 from anyseek.server.sending import Sending
 from anyseek.server.sessions import Sessions, token_of
 
-__all__ = ["Door", "Roles", "entry_of", "fetched_of", "key_of"]
+__all__ = ["LEFT", "Door", "Roles", "entry_of", "fetched_of", "is_head", "key_of"]
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ENTRY = "anyseek.entry"
 KEY = "anyseek.key"
 ASKED = "anyseek.asked"
+HEAD = "anyseek.head"
 FETCHED = "anyseek.fetched"
-SAFE = ("GET", "HEAD")
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OTHER = "other"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LEFT = 499
@@ -54,6 +54,11 @@ def key_of(scope: Scope) -> Key | None:
     """The key of a request; None where none are needed."""
     key: Key | None = scope.get(KEY)
     return key
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether only the head of an answer is asked for."""
+    return HEAD in scope
 
 
 def fetched_of(scope: Scope) -> Fetched:
@@ -94,8 +99,10 @@ class Door:
         """One request."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
+                await _lived(self.app, scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; the web server sends the head alone
+            scope = {**scope, "method": "GET", HEAD: True}
         entry, begun = Entry(secrets.token_hex(8)), time.perf_counter()
         scope[ENTRY], scope[ASKED] = entry, self._asked(scope)
         sending = Sending(send, entry)
@@ -113,6 +120,10 @@ class Door:
             entry.seconds = time.perf_counter() - begun
             self._audit.write(entry)
             self.metrics.request(entry.endpoint, entry.status, entry.seconds, items=entry.items, tokens=entry.tokens)
+
+    def close(self) -> None:
+        """Let the audit log go."""
+        self._audit.close()
 
     def _asked(self, scope: Scope) -> tuple[str, str]:
         """The method, and the address of the route that the framework will choose; nothing that somebody made up."""
@@ -135,9 +146,10 @@ class Door:
         if role is None:
             yield
             return
-        key = self._judge_key(headers, role, scope["method"])
-        scope[KEY] = key
+        scope[KEY] = key = self._key(headers, scope["method"]) if self.keys else None
         entry.key = key.name if key else None
+        if key is not None and not key.may(role):
+            raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
         if self.is_draining:
             raise closing()
         bounds = self.options.bounds
@@ -168,21 +180,8 @@ class Door:
         if self.keys is None and _name(host) not in (*LOCAL, self.options.host, *self.options.hosts):
             raise Fault(403, "this server is not called so; name it with --allow-host", "host_not_allowed")
 
-    def _judge_key(self, headers: Headers, role: Role, method: str) -> Key | None:
-        """The key of a request, where keys are needed, or that of its session.
-
-        Raises:
-            Fault: no key or an unknown one, or one that may not do this.
-        """
-        if self.keys is None:
-            return None
-        key = self._key(headers, method)
-        if not key.may(role):
-            raise Fault(403, f"this needs a key with the role {role}; this one has {key.role}", "role_not_allowed")
-        return key
-
     def _key(self, headers: Headers, method: str) -> Key:
-        """The key of a request, or that of its session; raises 401 or 403 for none."""
+        """The key of a request, or that of its session; raises 401 or 403 for none, where keys are needed."""
         assert self.keys is not None
         key: Key | None
         if "authorization" in headers:
@@ -215,7 +214,7 @@ class Door:
         if key is None or self.keys is None or not self.keys.has(key):
             return None
         foreign = headers.get("sec-fetch-site") not in (None, "same-origin", "none")
-        if foreign or (("origin" in headers or method not in SAFE) and not _is_own(headers)):
+        if foreign or (("origin" in headers or method != "GET") and not _is_own(headers)):
             raise Fault(403, "a session is for this server's own page; use a key", "origin_not_allowed")
         return key
 
@@ -263,9 +262,8 @@ class Door:
         Raises:
             Fault: 413 before the body when it says that it is too large; the application meets 408 and 413 as it reads.
         """
-        bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > bounds.upload_bytes:
-            raise _too_large(bounds.upload_bytes)
+        bounds = self.options.bounds
+        _refuse_declared(scope, bounds.upload_bytes)
         read, waited, ended = 0, 0.0, asyncio.Event()
 
         async def counted() -> Message:
@@ -302,10 +300,9 @@ class Door:
         Raises:
             Fault: 408, 413 or 503.
         """
-        bounds, declared = self.options.bounds, Headers(scope=scope).get("content-length", "")
+        bounds = self.options.bounds
         most = bounds.body_bytes if self._role(scope) else 0
-        if declared.isdigit() and int(declared) > most:
-            raise _too_large(most)
+        _refuse_declared(scope, most)
         try:
             async with asyncio.timeout(bounds.body_seconds):
                 more = True
@@ -332,6 +329,13 @@ def _is_own(headers: Headers) -> bool:
     """Whether a request comes from a page of this server."""
     host = headers.get("host", "")
     return bool(host) and headers.get("origin") in (f"http://{host}", f"https://{host}")
+
+
+def _refuse_declared(scope: Scope, most: int) -> None:
+    """Raise Fault for a body that says itself that it is too large."""
+    declared = Headers(scope=scope).get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise _too_large(most)
 
 
 def _too_large(most: int) -> Fault:
@@ -361,6 +365,18 @@ def _once(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+async def _lived(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """The life of an application; one that a second signal cuts off is no failure of its end."""
+    task = asyncio.current_task()
+
+    async def told(message: Message) -> None:
+        if task is None or not task.cancelling():
+            await send(message)
+
+    with suppress(asyncio.CancelledError):
+        await app(scope, receive, told)
 
 
 async def _left(receive: Receive) -> None:

@@ -15,7 +15,8 @@ from anyseek.items import Image, Item
 from anyseek.server.answers import Raw, coded, numbers, written
 from anyseek.server.faults import COMPUTED, Fault
 from anyseek.server.inputs import Content, Given, Inputs, Messages, given, listed
-from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, absent, given_as, one_of
+from anyseek.server.models import Served
+from anyseek.server.parts import Body, Many, Number, Priority, Source, Strict, Unset, absent, given_as, one_of
 from anyseek.server.planning import Planned
 from anyseek.server.service import Service
 
@@ -48,6 +49,8 @@ class EmbeddingsRequest(Body):
     add_generation_prompt: bool | None = Field(None, description="Accepted: the prompt always opens the answer.")
     add_special_tokens: bool | None = Field(None, description="Accepted: the prompt is always the model's own.")
     continue_final_message: bool | None = Field(None, description="Accepted: the prompt always opens the answer.")
+    chat_template_kwargs: Unset | None = Field(None, description="Accepted when empty.")
+    mm_processor_kwargs: Unset | None = Field(None, description="Accepted when empty.")
 
 
 class Embedding(Strict):
@@ -120,14 +123,18 @@ class EmbedAnswer(Strict):
 def routes(service: Service) -> APIRouter:
     """The endpoints."""
     router = APIRouter(tags=["embeddings"])
+    _add_openai(router, service)
+    _add_cohere(router, service)
+    return router
+
+
+def _add_openai(router: APIRouter, service: Service) -> None:
+    """As OpenAI has it."""
 
     @router.post("/v1/embeddings", response_model=EmbeddingsAnswer, responses=COMPUTED)
     async def create_embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         """Vectors of texts, pictures, pages, videos and mixes of them, as OpenAI answers."""
-        model = service.model("embedding", body.model)
-        embedder = model.model
-        assert isinstance(embedder, Embedder)
-        dim = _checked_dim(embedder, body.dimensions, "dimensions")
+        model, embedder, dim = _chosen(service, body.model, body.dimensions, "dimensions")
         name, asked = given_as(body, "input", "messages")
         service.count(request, len(asked) if isinstance(asked, list) else 1)
         inputs = listed(asked, name, body.instruction)
@@ -144,13 +151,14 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, len(rows) * (dim or embedder.dim))
 
+
+def _add_cohere(router: APIRouter, service: Service) -> None:
+    """As Cohere has it."""
+
     @router.post("/v2/embed", response_model=EmbedAnswer, responses=COMPUTED)
     async def embed(request: Request, body: EmbedRequest) -> Response:
         """Vectors by type, as Cohere answers."""
-        model = service.model("embedding", body.model)
-        embedder = model.model
-        assert isinstance(embedder, Embedder)
-        dim = _checked_dim(embedder, body.output_dimension, "output_dimension")
+        model, embedder, dim = _chosen(service, body.model, body.output_dimension, "output_dimension")
         name, asked = given_as(body, "texts", "images", "inputs")
         service.count(request, len(asked))
         instruction = body.instruction or (QUERY_INSTRUCTION if body.input_type == "search_query" else None)
@@ -171,8 +179,6 @@ def routes(service: Service) -> APIRouter:
 
         return await written(answer, states.numel() * len(kinds))
 
-    return router
-
 
 def _cohere_inputs(asked: Sequence[Any], name: str, instruction: str | None) -> list[Given]:
     """The inputs of a request, which are pictures where the field says so."""
@@ -183,15 +189,18 @@ def _cohere_inputs(asked: Sequence[Any], name: str, instruction: str | None) -> 
     return [given(one, place, instruction) for one, place in zip(asked, places, strict=True)]
 
 
-def _checked_dim(embedder: Embedder, dim: int | None, name: str) -> int | None:
-    """A width that the model has.
+def _chosen(service: Service, called: str | None, dim: int | None, name: str) -> tuple[Served, Embedder, int | None]:
+    """The model of a request, and a width that it has, which stood in the field `name`.
 
     Raises:
-        Fault: 400.
+        Fault: 400 for another width, 404 for another model, 503 while none is loaded.
     """
+    model = service.model("embedding", called)
+    embedder = model.model
+    assert isinstance(embedder, Embedder)
     if dim is not None and dim > embedder.dim:
         raise Fault(400, f"{name} must be between 1 and {embedder.dim} (got {dim})", "invalid_request", param=name)
-    return dim
+    return model, embedder, dim
 
 
 def _finished(embedder: Embedder, states: np.ndarray, dim: int | None, kind: Whole) -> np.ndarray:

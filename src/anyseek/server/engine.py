@@ -25,6 +25,7 @@ from anyseek.engine.compute import Compute, Seen
 from anyseek.engine.runtime import default_workers
 from anyseek.errors import CapacityError, InputError
 from anyseek.processing import grid_of
+from anyseek.server.audit import Entry
 from anyseek.server.faults import Fault, closing, fault_of
 from anyseek.server.leaving import LEAVING, Leaving
 from anyseek.server.metrics import Metrics
@@ -178,17 +179,18 @@ class Engine:
             raise closing() from None
         return await asyncio.wrap_future(done)
 
-    async def in_thread(self, work: Callable[[], Thing], *, patient: bool = False) -> Thing:
+    async def in_thread(self, work: Callable[[], Thing], entry: Entry | None = None, *, patient: bool = False) -> Thing:
         """What a function gives that waits for the lane itself, by `wait`. Cancel it, and what it waits for leaves.
 
         Args:
             work: the function.
+            entry: of who asked, for the tokens that are computed.
             patient: wait for room in a full queue too.
 
         Raises:
             Fault: 503 when the server is shutting down, or the queue is full.
         """
-        leaving = Leaving(patient=patient)
+        leaving = Leaving(entry, patient=patient)
         context = contextvars.copy_context()
         context.run(LEAVING.set, leaving)
         try:
@@ -222,6 +224,7 @@ class Engine:
                     raise self._full() from None
                 time.sleep(FULL_SECONDS)
         if leaving is not None:
+            leaving.entry.tokens += sum(row.tokens for row in rows)
             leaving.add([portion.work for portion in cut])
         for portion in cut:
             try:

@@ -4,7 +4,7 @@ import errno
 import json
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from anyseek import errors
+from anyseek.server.descriptors import EXHAUSTED
 from anyseek.server.options import MOST_ITEMS
 
 __all__ = [
@@ -98,14 +99,23 @@ class Fault(Exception):
         code: a word for programs.
         param: which part of the request.
         retry_after: seconds after which asking again may help.
+        headers: further ones of the answer.
     """
 
     def __init__(
-        self, status: int, message: str, code: str, *, param: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        message: str,
+        code: str,
+        *,
+        param: str | None = None,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Keep the parts of the answer."""
         super().__init__(message)
         self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+        self.headers = headers or {}
 
 
 def fault_of(error: Exception) -> Fault:
@@ -120,6 +130,8 @@ def fault_of(error: Exception) -> Fault:
         if kind in STATUSES:
             status, code = STATUSES[kind]
             return Fault(status, str(error), code, param=getattr(error, "place", None))
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        return _crowded()
     # Frames only: the message of an exception may hold what somebody sent.
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("a fault of the server: %s\n%s", type(error).__name__, frames)
@@ -168,7 +180,9 @@ def body_of(error: Exception) -> dict[str, Any]:
 def answer_to(error: Exception) -> Response:
     """The answer to an error."""
     fault = fault_of(error)
-    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["Retry-After"] = str(fault.retry_after)
     if fault.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
@@ -187,11 +201,18 @@ def closing() -> Fault:
 
 
 def unkept(error: BaseException) -> Fault:
-    """The answer where nothing can be written: for want of the right to, else of room."""
+    """The answer where nothing can be written: for want of descriptors, of the right to, else of room."""
     reason = getattr(error, "strerror", None) or "the disk is full"
+    if getattr(error, "errno", None) in EXHAUSTED:
+        return _crowded()
     if getattr(error, "errno", None) in UNWRITABLE:
         return Fault(409, f"nothing can be written here ({reason}); give the server the right to", "not_writable")
     return Fault(507, f"nothing can be kept here ({reason}); make room on its disk", "disk_full", retry_after=60)
+
+
+def _crowded() -> Fault:
+    """The answer where no file can be opened, since too many are."""
+    return Fault(503, "the server has too many files and connections open", "server_full", retry_after=2)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

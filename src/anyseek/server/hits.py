@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from anyseek.index import Kind
 from anyseek.index.words import words as words_of
 from anyseek.server.faults import Fault
 from anyseek.server.parts import Strict
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from anyseek.index import Filter, StoredFile, Thing
     from anyseek.search import Answer
 
-__all__ = ["ID", "FileKind", "Hit", "ThingAnswer", "found_thing", "hits_of", "told_thing"]
+__all__ = ["ID", "Hit", "ThingAnswer", "found_thing", "hits_of", "told_thing"]
 
 ID = r"^[0-9A-Za-z_-]{1,128}\.[0-9]{1,9}$"
 """Of a thing."""
-FileKind = Literal["image", "page", "text", "video"]
 SNIPPET = 300
 BEFORE = 60
 """Characters of a snippet, and those before the word that it is about."""
@@ -34,7 +34,7 @@ class ThingAnswer(Strict):
     """A picture, a page, a passage of a text or a segment of a film."""
 
     id: str
-    kind: FileKind
+    kind: Kind
     name: str
     path: str = Field(description="Below its folder.")
     folder: str = Field(description="Name of the folder that was indexed.")

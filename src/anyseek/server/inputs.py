@@ -97,11 +97,22 @@ class SystemMessage(Strict):
     ]
 
 
+class EmptyPart(Strict):
+    """No text."""
+
+    type: Literal["text"]
+    text: Literal[""]
+
+
 class EmptyMessage(Strict):
     """The empty answer that some clients end with: the prompt always opens one, and the vector stands there."""
 
     role: Literal["assistant"]
-    content: Literal[""]
+    content: Annotated[
+        Annotated[Literal[""], Tag(TAG + "string")]
+        | Annotated[Many[EmptyPart], Field(min_length=1), Tag(TAG + "list")],
+        Discriminator(shape, custom_error_type="content", custom_error_message="must be empty"),
+    ]
 
 
 def _form(value: Any) -> str | None:
@@ -153,30 +164,22 @@ Talk = Annotated[
         "message or none",
     ),
 ]
-Input = Annotated[
+Single = (
     Annotated[str, Tag(TAG + "string")]
     | Annotated[Fields, Tag(TAG + "fields")]
     | Annotated[Content, Tag(TAG + "content")]
     | Annotated[AnyPart, Tag(TAG + "part")]
-    | Annotated[Parts, Tag(TAG + "list")],
+)
+"""One input that is no list."""
+Input = Annotated[
+    Single | Annotated[Parts, Tag(TAG + "list")],
     Discriminator(_form, custom_error_type="input", custom_error_message=FORMS),
 ]
-Several = Annotated[
-    Annotated[str, Tag(TAG + "string")]
-    | Annotated[Fields, Tag(TAG + "fields")]
-    | Annotated[Content, Tag(TAG + "content")]
-    | Annotated[AnyPart, Tag(TAG + "part")]
-    | Annotated[Many[Input], Field(min_length=1), Tag(TAG + "inputs")],
-    Discriminator(_several, custom_error_type="input", custom_error_message=FORMS),
-]
+Row = Annotated[Many[Input], Field(min_length=1), Tag(TAG + "inputs")]
+Several = Annotated[Single | Row, Discriminator(_several, custom_error_type="input", custom_error_message=FORMS)]
 """One input, or a list of them."""
 Inputs = Annotated[
-    Annotated[str, Tag(TAG + "string")]
-    | Annotated[Fields, Tag(TAG + "fields")]
-    | Annotated[Content, Tag(TAG + "content")]
-    | Annotated[AnyPart, Tag(TAG + "part")]
-    | Annotated[Many[Input], Field(min_length=1), Tag(TAG + "inputs")]
-    | Annotated[Talk, Tag(TAG + "messages")],
+    Single | Row | Annotated[Talk, Tag(TAG + "messages")],
     Discriminator(_forms, custom_error_type="input", custom_error_message=FORMS),
 ]
 Messages = Annotated[

@@ -11,7 +11,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -86,11 +86,13 @@ def add_key(path: Path, name: str, role: Role) -> str:
     """
     if not NAME.fullmatch(name):
         raise ConfigError(f"key name {name!r} must be 1 to 64 letters, digits or ._@- and begin with one of the former")
-    keys = read_keys(path) if path.exists() else ()
-    if any(key.name == name for key in keys):
-        raise ConfigError(f"there is a key {name!r} already; remove it first, or take another name")
     secret = f"anyseek-{secrets.token_urlsafe(32)}"
-    _write(path, [*keys, Key(name=name, role=role, sha256=_hash(secret), created=int(time.time()))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        keys = read_keys(path) if path.exists() else ()
+        if any(key.name == name for key in keys):
+            raise ConfigError(f"there is a key {name!r} already; remove it first, or take another name")
+        _write(path, [*keys, Key(name=name, role=role, sha256=_hash(secret), created=int(time.time()))])
     return secret
 
 
@@ -100,16 +102,51 @@ def remove_key(path: Path, name: str) -> None:
     Raises:
         ConfigError: no key of that name.
     """
-    keys = read_keys(path)
-    kept = [key for key in keys if key.name != name]
-    if len(kept) == len(keys):
-        raise ConfigError(f"{path} has no key {name!r}; it has {', '.join(key.name for key in keys) or 'none'}")
-    _write(path, kept)
+    read_keys(path)  # where there are none, nothing is made beside them
+    with _alone(path):
+        keys = read_keys(path)
+        kept = [key for key in keys if key.name != name]
+        if len(kept) == len(keys):
+            raise ConfigError(f"{path} has no key {name!r}; it has {', '.join(key.name for key in keys) or 'none'}")
+        _write(path, kept)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until nobody else changes a file: of two at once, the second would write over what the first added.
+
+    Raises:
+        ConfigError: the file beside it, which is locked, cannot be made or locked.
+    """
+    beside = path.with_name(f"{path.name}.lock")
+    try:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot write {beside}: {error.strerror}") from error
+    try:
+        try:
+            _lock(handle)
+        except OSError as error:
+            raise ConfigError(f"cannot lock {beside}: {error.strerror}") from error
+        yield
+    finally:
+        os.close(handle)  # which also unlocks
+
+
+def _lock(handle: int) -> None:
+    """Wait for the lock of a file."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
     """Replace the file at once, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # made with mode 600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 from torch import Tensor
 
+from anyseek.server.audit import Entry
 from anyseek.server.queue import Work
 
 __all__ = ["LEAVING", "Leaving"]
@@ -15,12 +16,14 @@ class Leaving:
     """What somebody waits for, who may leave.
 
     Attributes:
+        entry: counts the tokens that are computed for them.
         has_left: whether they have.
         patient: whether they wait for room in a full queue too.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
+    def __init__(self, entry: Entry | None = None, *, patient: bool = False) -> None:
         """Nothing yet."""
+        self.entry = entry or Entry("")
         self.patient = patient
         self.has_left = False
         self._waiting: set[Future[Tensor]] = set()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from anyseek.errors import ConfigError
 
-__all__ = ["MOST_ITEMS", "Bounds", "ServerOptions", "is_loopback"]
+__all__ = ["MOST_ITEMS", "Bounds", "ServerOptions", "is_loopback", "named"]
 
 MIB = 1 << 20
 MOST_ITEMS = 1 << 16
@@ -33,7 +33,7 @@ class Bounds:
         queue_tokens: most tokens that wait for the model; more are refused with 503.
         concurrency: most requests of one key at a time; more are refused with 429.
         requests: most requests of all keys at a time; more are refused with 503.
-        connections: most open connections.
+        connections: most open connections; fewer where the process may not open so many files.
         body_seconds: most time that a body may take to arrive, and the headers of a request; of an upload each piece;
             and in which something must be read of an answer.
         upload_rate: fewest bytes a second of an upload, after its first `body_seconds`.
@@ -141,8 +141,12 @@ def _origin(given: str) -> str:
     more = parts.path or parts.query or parts.fragment or set("@*") & set(parts.netloc)
     if parts.scheme not in PORTS or not host or more:
         raise wrong
-    name = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{name}" + ("" if port in (None, PORTS[parts.scheme]) else f":{port}")
+    return f"{parts.scheme}://{named(host)}" + ("" if port in (None, PORTS[parts.scheme]) else f":{port}")
+
+
+def named(host: str) -> str:
+    """A host as addresses have it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:

@@ -42,11 +42,13 @@ __all__ = [
     "Strict",
     "TextPart",
     "Texts",
+    "Unset",
     "absent",
     "given_as",
     "one_of",
     "part_of",
     "shape",
+    "source_of",
 ]
 
 MOST_ENTRIES = 2 * MOST_ITEMS
@@ -172,6 +174,15 @@ class Address(Strict):
     detail: str | None = Field(None, description="Accepted; the model's own rules for pixels hold.")
 
 
+def _check_unset(given: dict[str, Any]) -> dict[str, Any]:
+    """Nothing, which is all that can be had."""
+    if given:
+        raise ValueError("must be empty: it would change nothing, as the prompt and the pixels are the model's own")
+    return given
+
+
+Unset = Annotated[dict[str, Any], AfterValidator(_check_unset), Field(json_schema_extra={"maxProperties": 0})]
+"""Settings of other servers, which their clients send without any in them."""
 T = TypeVar("T")
 Many = Annotated[list[T], Field(max_length=MOST_ITEMS, fail_fast=True)]
 """A list that is read to its first fault, and no further than any server may allow: it is read while others wait."""

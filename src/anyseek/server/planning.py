@@ -14,7 +14,7 @@ from anyseek.processing.layout import Visual, resolve, visual_of
 from anyseek.server.fetching import Fetched
 from anyseek.server.inputs import Given
 
-__all__ = ["Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
+__all__ = ["Cuts", "Plan", "Planned", "costs", "opened", "plan_items", "plan_pairs", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,19 @@ class Planned:
     def tokens(self) -> int:
         """Length of its prompt."""
         return self.row.sample.num_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """Tokens that are left of texts; None leaves all.
+
+    Attributes:
+        query: of each query.
+        document: of each document.
+    """
+
+    query: int | None = None
+    document: int | None = None
 
 
 Plan = Callable[[], Planned]
@@ -74,7 +87,7 @@ def plan_items(
 
 
 def plan_pairs(
-    processor: Processor, fetched: Fetched, queries: Sequence[Given], documents: Sequence[Given], most: int | None
+    processor: Processor, fetched: Fetched, queries: Sequence[Given], documents: Sequence[Given], cuts: Cuts
 ) -> list[Plan]:
     """One plan of a reranking prompt for each document, to be called in any thread; an only query is opened at once.
 
@@ -83,16 +96,20 @@ def plan_pairs(
         fetched: for the request.
         queries: one for all documents, or one for each.
         documents: of the request.
-        most: tokens that are left of each document's text; None leaves all.
+        cuts: of their texts.
 
     Raises:
         InputError: the only query cannot be opened.
     """
-    shared = opened(queries[0], processor, fetched) if len(queries) == 1 else None
+
+    def ask(query: Given) -> Item:
+        return _shortened(opened(query, processor, fetched), cuts.query, processor)[0]
+
+    shared = ask(queries[0]) if len(queries) == 1 else None
 
     def plan(query: Given, given: Given) -> Planned:
-        asked = shared or opened(query, processor, fetched)
-        item, cut = _shortened(opened(given, processor, fetched), most, processor)
+        asked = shared or ask(query)
+        item, cut = _shortened(opened(given, processor, fetched), cuts.document, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)

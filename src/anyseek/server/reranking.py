@@ -14,6 +14,7 @@ from anyseek.server.embeddings import Name, Usage, meta
 from anyseek.server.faults import COMPUTED, Fault
 from anyseek.server.inputs import Input, Several, given, listed
 from anyseek.server.parts import Body, Many, Number, Priority, Strict, absent, given_as, one_of
+from anyseek.server.planning import Cuts
 from anyseek.server.service import Service
 
 __all__ = ["routes"]
@@ -31,6 +32,10 @@ class RerankRequest(Body):
     top_n: Number | None = Field(None, description="Most results; all without it.")
     return_documents: bool | None = Field(None, description="Give each document back as it came.")
     max_tokens_per_doc: Number | None = Field(None, description="Text of a document after so many tokens is cut off.")
+    max_tokens_per_query: Number | None = Field(None, description="Likewise of a query.")
+    max_chunks_per_doc: Number | None = Field(
+        None, description="Accepted: a document has one score, whatever it holds."
+    )
     instruction: str | None = Field(None, description="What counts as relevant.")
     user: str | None = Field(None, description="Accepted, without effect.")
     priority: Priority | None = Field(None, description="Accepted: requests get equal shares.")
@@ -74,6 +79,7 @@ class ScoreRequest(Body):
     text_2: Several = absent(description="Another name of documents.")
     data_2: Several = absent(description="Another name of documents.")
     max_tokens_per_doc: Number | None = Field(None, description="Text of a document after so many tokens is cut off.")
+    max_tokens_per_query: Number | None = Field(None, description="Likewise of a query.")
     instruction: str | None = Field(None, description="What counts as relevant.")
     user: str | None = Field(None, description="Accepted, without effect.")
     priority: Priority | None = Field(None, description="Accepted: requests get equal shares.")
@@ -125,7 +131,7 @@ def _reranking(service: Service) -> Callable[..., Any]:
         service.count(request, 1 + len(body.documents))
         query = given(body.query, "query", body.instruction)
         documents = [given(one, f"documents[{row}]") for row, one in enumerate(body.documents)]
-        scores, rows = await service.score(request, model, [query], documents, body.max_tokens_per_doc)
+        scores, rows = await service.score(request, model, [query], documents, _cuts(body))
         given_back = (await request.json())["documents"] if body.return_documents else []
         order = np.argsort(-np.asarray(scores), kind="stable")[: body.top_n].tolist()
 
@@ -160,7 +166,7 @@ def _scoring(service: Service) -> Callable[..., Any]:
         if len(queries) not in (1, len(documents)):
             text = f"{name} are {len(queries)} for {len(documents)} of {other}; give one, or one for each"
             raise Fault(400, text, "invalid_pairs", param=name)
-        scores, rows = await service.score(request, model, queries, documents, body.max_tokens_per_doc)
+        scores, rows = await service.score(request, model, queries, documents, _cuts(body))
         tokens = sum(row.tokens for row in rows)
 
         def answer() -> dict[str, Any]:
@@ -176,6 +182,11 @@ def _scoring(service: Service) -> Callable[..., Any]:
         return await written(answer, len(scores))
 
     return score
+
+
+def _cuts(body: RerankRequest | ScoreRequest) -> Cuts:
+    """Where texts are cut."""
+    return Cuts(query=body.max_tokens_per_query, document=body.max_tokens_per_doc)
 
 
 def _echo(document: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 import h11
@@ -15,11 +16,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anyseek.errors import ConfigError
 from anyseek.server.app import App
+from anyseek.server.descriptors import ACCEPTED, WAITING, fitting
 from anyseek.server.engine import Engine
 from anyseek.server.faults import Fault, answer_to, body_of
 from anyseek.server.metrics import Metrics
 from anyseek.server.models import Models
-from anyseek.server.options import ServerOptions, is_loopback
+from anyseek.server.options import ServerOptions, is_loopback, named
 
 __all__ = ["Server", "listening", "serve"]
 
@@ -39,7 +41,7 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
     Args:
         load: gives the models; called in the thread that will own them.
         options: how the server runs.
-        announce: told the address, once it is open.
+        announce: told the address, once it is open and a signal ends the server as it should.
 
     Returns:
         Whether a thread is left behind that still loads the models, plans or computes. A program should then end with
@@ -49,13 +51,13 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
         ConfigError: an address that cannot be listened on, or no readable keys.
         Exception: whatever `load` raised.
     """
+    options = replace(options, bounds=fitting(options.bounds))
     metrics = Metrics()
     engine = Engine(load, options, metrics)
     app = App(engine, options, metrics)
     with listening(options) as opened:
         host, port = opened.getsockname()[:2]
-        announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        Server(app, options).run(sockets=[opened])
+        Server(app, options, lambda: announce(f"http://{named(host)}:{port}")).run(sockets=[opened])
     if engine.failure is not None:
         raise engine.failure
     return engine.is_busy
@@ -70,7 +72,7 @@ def listening(options: ServerOptions) -> socket.socket:
     try:
         found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        opened = socket.create_server(address[:2], family=family, backlog=options.bounds.connections)
+        opened = socket.create_server(address[:2], family=family)
         # Connections inherit it. asyncio sets it itself, but not on sockets that were opened like this one; the second
         # part of an answer then waits 40 ms for the client to acknowledge the first.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -86,8 +88,8 @@ def listening(options: ServerOptions) -> socket.socket:
 class Server(uvicorn.Server):
     """Ends in two steps: new requests are refused while those inside are finished, then the sockets close."""
 
-    def __init__(self, app: App, options: ServerOptions) -> None:
-        """Serve an application."""
+    def __init__(self, app: App, options: ServerOptions, started: Callable[[], None] = lambda: None) -> None:
+        """Serve an application; `started` is called once it listens."""
         bounds = options.bounds
         super().__init__(
             uvicorn.Config(
@@ -100,14 +102,23 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                backlog=ACCEPTED,
                 timeout_graceful_shutdown=LAST_SECONDS,
                 h11_max_incomplete_event_size=HEADER_BYTES,
             )
         )
         self.app = app
         self.options = options
+        self._on_started = started
         self._draining_since: float | None = None
         self._is_told = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        for opened in sockets or ():  # so many may wait in the system, although fewer are taken at once
+            opened.listen(self.options.bounds.connections)
+        self._on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: the first one drains, at the next tick, the second one ends at once.
@@ -147,8 +158,8 @@ class Patient(H11Protocol):
     """A connection of HTTP/1.1.
 
     It waits for `seconds`, and no longer, for headers, for the rest of a body that nobody wants, and for a client that
-    reads nothing of its answer; one that reads slowly is waited for. Beyond `most` connections it only says so; what is
-    no HTTP is answered as all other errors are.
+    reads nothing of its answer; one that reads slowly is waited for. Beyond `most` connections it only says so, and
+    well beyond them it is closed at once; what is no HTTP is answered as all other errors are.
     """
 
     seconds: float
@@ -156,11 +167,16 @@ class Patient(H11Protocol):
     _timer: asyncio.TimerHandle | None = None
     _looking: asyncio.TimerHandle | None = None
     _has_moved = False
+    _unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """It opens."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        beyond = len(self.connections) - self.most
+        if beyond > WAITING:
+            transport.abort()
+            return
+        if beyond > 0:
             self.app = full
         self._watch()
 
@@ -225,13 +241,13 @@ class Patient(H11Protocol):
         """While something is left to be read, see every `seconds` whether it has become less."""
         left = self.transport.get_write_buffer_size()
         if left and self._looking is None:
-            self._has_moved = False
-            self._looking = self.loop.call_later(self.seconds, self._look_again, left)
+            self._has_moved, self._unread = False, left
+            self._looking = self.loop.call_later(self.seconds, self._look_again)
 
-    def _look_again(self, before: int) -> None:
+    def _look_again(self) -> None:
         """Cut the connection when nothing was read since; closing it would wait for that for ever."""
         self._looking = None
-        if self._has_moved or self.transport.get_write_buffer_size() < before:
+        if self._has_moved or self.transport.get_write_buffer_size() < self._unread:
             self._look()
         else:
             self.transport.abort()

@@ -13,12 +13,13 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 from starlette.responses import StreamingResponse
 
 from anyseek.errors import ConfigError
-from anyseek.index import Filter, Thing
+from anyseek.index import Filter, Kind, Thing, is_unicode
 from anyseek.items import Item, Text
-from anyseek.server.door import fetched_of
+from anyseek.server.audit import Entry
+from anyseek.server.door import entry_of, fetched_of
 from anyseek.server.faults import COMPUTED, TAG, Fault, body_of
-from anyseek.server.hits import ID, FileKind, Hit, hits_of
-from anyseek.server.inputs import Input, given
+from anyseek.server.hits import ID, Hit, hits_of
+from anyseek.server.inputs import Given, Input, given
 from anyseek.server.parts import WHOLE, Body, Strict, absent, given_as, one_of
 from anyseek.server.planning import opened
 from anyseek.server.sending import EVENTS, event
@@ -48,10 +49,8 @@ def _day(text: str) -> str:
 
 def _unicode(text: str) -> str:
     """Text that can be written down."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half a character; send valid Unicode") from None
+    if not is_unicode(text):
+        raise ValueError("holds half a character; send valid Unicode")
     return text
 
 
@@ -64,7 +63,7 @@ PageNumber = Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
 class Filters(Strict):
     """Which things count: everything that is given must hold."""
 
-    kinds: list[FileKind] = absent(max_length=4, description="Any of these.")
+    kinds: list[Kind] = absent(max_length=4, description="Any of these.")
     path: Word = absent(description="A file, a folder, or a pattern with * ** and ?, below the folders of the library.")
     folders: list[Word] = absent(max_length=100, description="Any of these, by the names that /v1/library tells.")
     tags: list[Word] = absent(max_length=100, description="All of these.")
@@ -133,6 +132,7 @@ class _Search:
         where: which things count.
         options: how.
         begun: when.
+        entry: of the request.
     """
 
     shelf: Shelf
@@ -143,6 +143,7 @@ class _Search:
     where: Filter
     options: "AskOptions"
     begun: float
+    entry: Entry
 
     def run(self, tell: "Callable[[dict[str, Any]], None] | None" = None) -> dict[str, Any]:
         """The answer; `tell` is given that of the first stage, then how many have been read."""
@@ -165,13 +166,13 @@ class _Search:
 
     def _told(self, found: "Answers", stage: str, heard: dict[str, float]) -> dict[str, Any]:
         """Answers as `SearchAnswer`."""
-        how: dict[str, Any] = {"judged": found.judged, "where": self.where}
-        nearest = hits_of(found.below[:1], self.shelf, self.words, **how) if found.nothing else []
+        shown = found.below[:1] if found.nothing else found.hits
+        told = hits_of(shown, self.shelf, self.words, judged=found.judged, where=self.where)
         return {
             "object": "search.results",
-            "results": hits_of(found.hits, self.shelf, self.words, **how),
+            "results": [] if found.nothing else told,
             "nothing": found.nothing,
-            "nearest": nearest[0] if nearest else None,
+            "nearest": told[0] if found.nothing and told else None,
             "stage": stage,
             "seconds": heard | {"total": time.perf_counter() - self.begun},
         }
@@ -189,7 +190,7 @@ def routes(service: Service, shelf: Shelf) -> APIRouter:
         asked = await _asked(request, body, service, shelf)
         if body.stream:
             return await _streamed(asked, service)
-        found = await service.engine.in_thread(asked.run)
+        found = await service.engine.in_thread(asked.run, asked.entry)
         return Response(json.dumps(found), media_type="application/json")
 
     return router
@@ -207,43 +208,54 @@ async def _asked(request: Request, body: SearchRequest, service: Service, shelf:
     library, begun = shelf.library, time.perf_counter()
     given_as(body, "query", "like")
     query = None if body.query is None else given(body.query, "query", body.instruction)
-    unlike = body.unlike or []
-    examples = {row: given(one, f"unlike[{row}]") for row, one in enumerate(unlike) if not isinstance(one, Known)}
-    known = [one.id for one in unlike if isinstance(one, Known)]
-    service.check(request, [*([query] if query else []), *examples.values()])
-    words = " ".join(part.text for part in query.item.parts if isinstance(part, Text)) if query else ""
-    if query and len(words) + len(query.item.instruction or "") > MOST_CHARACTERS:
-        raise Fault(
-            413, f"a query has at most {MOST_CHARACTERS:,} characters; shorten it", "query_too_long", param="query"
-        )
+    examples = [_example_of(one, f"unlike[{row}]") for row, one in enumerate(body.unlike or ())]
+    service.check(request, [*([query] if query else []), *(one for one in examples if isinstance(one, Given))])
+    words = _words(query) if query else ""
     processor, fetched = library.queries.processor, fetched_of(request.scope)
 
     def prepared() -> tuple[Item | None, list[Item | Thing], Filter]:
-        things = _things(shelf, [*known, *([body.like] if body.like else [])])
+        known = {one: f"unlike[{row}].id" for row, one in enumerate(examples) if isinstance(one, str)}
+        things = _things(shelf, known | ({body.like: "like"} if body.like else {}))
         item = opened(query, processor, fetched) if query else None
-        avoided = [
-            things[one.id] if isinstance(one, Known) else opened(examples[row], processor, fetched)
-            for row, one in enumerate(unlike)
-        ]
+        avoided = [things[one] if isinstance(one, str) else opened(one, processor, fetched) for one in examples]
         return item, avoided, _filter(body.filters, shelf)
 
     item, avoided, where = await service.engine.in_thread(prepared)
     options = AskOptions(
         top=body.top, candidates=body.candidates, words=body.words, rerank=body.rerank, cut=not body.all
     )
-    return _Search(shelf, item, body.like, words, tuple(avoided), where, options, begun)
+    entry = entry_of(request.scope)
+    return _Search(shelf, item, body.like, words, tuple(avoided), where, options, begun, entry)
 
 
-def _things(shelf: Shelf, ids: list[str]) -> dict[str, Thing]:
-    """Things of the library.
+def _example_of(one: Any, place: str) -> Given | str:
+    """An example: an input, or the id of a thing."""
+    return one.id if isinstance(one, Known) else given(one, place)
+
+
+def _words(query: Given) -> str:
+    """The words of a query.
+
+    Raises:
+        Fault: 413 for too many of them.
+    """
+    words = " ".join(part.text for part in query.item.parts if isinstance(part, Text))
+    if len(words) + len(query.item.instruction or "") > MOST_CHARACTERS:
+        text = f"a query has at most {MOST_CHARACTERS:,} characters; shorten it"
+        raise Fault(413, text, "query_too_long", param="query")
+    return words
+
+
+def _things(shelf: Shelf, places: dict[str, str]) -> dict[str, Thing]:
+    """Things of the library, by the ids that stood at some places of a request.
 
     Raises:
         Fault: 404 for one that it does not have.
     """
-    found = shelf.library.store.things(ids) if ids else {}
-    for id in ids:
+    found = shelf.library.store.things(list(places)) if places else {}
+    for id, place in places.items():
         if id not in found:
-            raise Fault(404, f"the library has no thing {id!r}", "thing_not_found")
+            raise Fault(404, f"the library has no thing {id!r}", "thing_not_found", param=place)
     return found
 
 
@@ -286,7 +298,7 @@ async def _streamed(asked: _Search, service: Service) -> Response:
     def tell(told: dict[str, Any]) -> None:
         loop.call_soon_threadsafe(events.put_nowait, told)
 
-    task = asyncio.create_task(service.engine.in_thread(lambda: asked.run(tell)))
+    task = asyncio.create_task(service.engine.in_thread(lambda: asked.run(tell), asked.entry))
     task.add_done_callback(lambda _: events.put_nowait(None))
     try:
         first = await events.get()

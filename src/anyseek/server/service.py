@@ -15,7 +15,7 @@ from anyseek.server.faults import Fault
 from anyseek.server.inputs import Given
 from anyseek.server.models import Served
 from anyseek.server.options import ServerOptions
-from anyseek.server.planning import Plan, Planned, plan_items, plan_pairs
+from anyseek.server.planning import Cuts, Plan, Planned, plan_items, plan_pairs
 from anyseek.server.queue import Kind
 
 __all__ = ["Service"]
@@ -75,7 +75,7 @@ class Service:
         model: Served,
         queries: Sequence[Given],
         documents: Sequence[Given],
-        most: int | None,
+        cuts: Cuts,
     ) -> tuple[list[float], list[Planned]]:
         """Probability of relevance of each document, and what was computed of it.
 
@@ -84,7 +84,7 @@ class Service:
             model: for reranking.
             queries: one for all documents, or one for each.
             documents: of the request.
-            most: tokens that are left of each document's text; None leaves all.
+            cuts: of their texts.
 
         Raises:
             Fault, InputError, CapacityError: as `Engine`.
@@ -97,7 +97,7 @@ class Service:
         fetched = fetched_of(request.scope)
 
         def plans() -> list[Plan]:
-            return plan_pairs(reranker.processor, fetched, queries, documents, most)
+            return plan_pairs(reranker.processor, fetched, queries, documents, cuts)
 
         rows = await self.engine.plan(plans, is_text=is_text)
         states = await self._computed(request, model, rows)

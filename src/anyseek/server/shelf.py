@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anyseek.server.engine import Engine
 from anyseek.server.models import Models
 
-__all__ = ["UPLOADS", "Shelf"]
+__all__ = ["Shelf"]
 
 log = logging.getLogger("anyseek.server")
 
@@ -75,7 +75,7 @@ class Shelf:
             return
         from anyseek.index import Store
         from anyseek.search import Library
-        from anyseek.search.prints import load_options
+        from anyseek.search.prints import MEDIA, load_options
 
         if models.embedder is None:
             raise ConfigError("a library needs an embedding model")
@@ -83,11 +83,10 @@ class Shelf:
         try:
             shown = load_options(Store.open(self.place).fingerprint)
         except SourceError:
-            as_given = ("exif_orientation", "scale_16bit")
-            media = MediaOptions(**{name: getattr(given.media, name) for name in as_given})
+            media = MediaOptions(**{name: getattr(given.media, name) for name in MEDIA})
             shown = {"media": media, "parse_special": True}
         own = replace(given, **shown)
-        orient = {name: getattr(own.media, name) for name in ("exif_orientation", "scale_16bit")}
+        orient = {name: getattr(own.media, name) for name in MEDIA}
         strict = replace(own, media=replace(given.media, **orient), parse_special=False)
         reranker = models.reranker
         if reranker is not None:
