@@ -25,9 +25,11 @@ from anyseek.media import (
     probe_video,
     read_text,
 )
+from anyseek.search.mail import is_mail, text_of_mail
 from anyseek.search.markup import HEAD, is_html, text_of_html, text_of_markdown
 from anyseek.search.office import office_form, office_text
 from anyseek.search.passages import passages
+from anyseek.search.rtf import is_rtf, text_of_rtf
 from anyseek.search.sources import kind_of
 
 __all__ = ["Cutting", "Unread", "content_of", "form_of", "item_of", "pieces_of", "thumbnail_of"]
@@ -216,6 +218,10 @@ def _text(blob: Blob, named: str | None, media: MediaOptions) -> Iterator[tuple[
         text = text_of_html(text)
     elif named == "markdown":
         text = text_of_markdown(text)
+    elif is_rtf(text):
+        text = text_of_rtf(text)
+    elif is_mail(text):
+        text = text_of_mail(text)
     yield None, text
 
 
