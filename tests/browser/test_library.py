@@ -43,7 +43,8 @@ def test_the_panel_tells_what_there_is_and_what_failed(visit: Visit, served: Ser
     expect(panel).to_be_hidden()
 
 
-def test_indexing_shows_its_progress_until_what_is_new_is_found(visit: Visit, served: Served) -> None:
+def test_what_is_new_is_found_after_an_update(visit: Visit, served: Served) -> None:
+    files = served.ask("/v1/library")["files"]
     new = [served.folder / "notes" / f"new{number}.txt" for number in range(NEW)]
     for number, file in enumerate(new):
         file.write_text(f"Gefunden in Lima: xylograph {number}.", encoding="utf-8")
@@ -52,6 +53,7 @@ def test_indexing_shows_its_progress_until_what_is_new_is_found(visit: Visit, se
     try:
         page.get_by_role("button", name=re.compile("^Library")).click()
         panel.get_by_role("button", name="Update now").click()
+        expect(page.locator("#status")).to_have_text(re.compile(f"^{files + NEW} files"))
         expect(panel).to_contain_text("Up to date")
         page.keyboard.press("Escape")
         page.goto("/?q=xylograph+7&kinds=text&all=1&words=1")
