@@ -14,6 +14,7 @@ import click
 from anyseek.cli.index import as_stored, default_library, library_option
 from anyseek.cli.options import ModelChoice, debug_option, json_option, model_options, reranker_options
 from anyseek.errors import ConfigError, DependencyError
+from anyseek.paths import expanded
 
 if TYPE_CHECKING:
     from anyseek.engine import Embedder, Reranker
@@ -87,7 +88,7 @@ class ServedChoice(ModelChoice):
         if name == "tiny" or model:
             own = [model.hub_id if model else TINY[kind], name]
         else:
-            own = [Path(name).name if Path(name).expanduser().is_dir() else name]
+            own = [Path(name).name if expanded(name).is_dir() else name]
         return tuple(dict.fromkeys((*own, *self.aliases)))
 
 
@@ -124,11 +125,11 @@ def _lora_option(name: str, whose: str) -> Callable[[Callable[..., Any]], Callab
     def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
         found = [one.partition("=") for one in given]
         for called, equals, folder in found:
-            if not (called.strip() and folder and Path(folder).expanduser().is_dir()):
+            if not (called.strip() and folder and expanded(folder).is_dir()):
                 raise click.BadParameter(
                     f"{called + equals + folder!r} is not NAME=FOLDER, with a folder that is there"
                 )
-        return tuple((called.strip(), Path(folder).expanduser()) for called, _, folder in found)
+        return tuple((called.strip(), expanded(folder)) for called, _, folder in found)
 
     text = f"LoRA adapter beside {whose}, whose weights it shares; requests name it as their model."
     return click.option(name, multiple=True, callback=pairs, metavar="NAME=FOLDER", help=text)
@@ -189,9 +190,9 @@ def _checked(folders: tuple[Path, ...]) -> tuple[Path, ...]:
         UsageError: one is not; among what it may be is a misspelt command.
     """
     for folder in folders:
-        if not folder.expanduser().is_dir():
+        if not expanded(folder).is_dir():
             raise click.UsageError(f"{str(folder)!r} is neither a folder nor a command")
-    return tuple(folder.expanduser() for folder in folders)
+    return tuple(expanded(folder) for folder in folders)
 
 
 def _serve(choice: ModelChoice, *, bounds: dict[str, int], keys: Path | None, no_keys: bool, **how: Any) -> None:
