@@ -2,7 +2,8 @@
 
 import io
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +23,22 @@ QUALITY = 75
 FAR = 48
 
 
-class Glimpse(NamedTuple):
+class Glimpse:
     """What a picture looks like.
 
     Attributes:
         far: `(48, 48, 3)` from 0 to 1.
-        near: `(256, 256)` its greys.
     """
 
-    far: NDArray[np.float32]
-    near: NDArray[np.uint8]
+    def __init__(self, picture: Image.Image) -> None:
+        small = np.asarray(picture.resize((FAR, FAR), Image.Resampling.BOX), dtype=np.float32)
+        self.far: NDArray[np.float32] = small / np.float32(255)
+        self._greys = picture.convert("L")
+
+    @cached_property
+    def near(self) -> NDArray[np.uint8]:
+        """`(256, 256)` its greys; made when it is asked for, since most pictures are told apart without."""
+        return np.asarray(self._greys.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 def picture_thumbnail(source: Any, options: MediaOptions, side: int = SIDE) -> bytes:
@@ -89,6 +96,4 @@ def glimpse(thumbnail: bytes) -> Glimpse:
         picture = load_image(thumbnail, MediaOptions())
     except DecodeError as error:
         raise DecodeError(f"a thumbnail is damaged ({error}); index its file anew") from error
-    far = np.asarray(picture.resize((FAR, FAR), Image.Resampling.BOX), dtype=np.float32) / np.float32(255)
-    near = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
-    return Glimpse(far, near)
+    return Glimpse(picture)
