@@ -120,7 +120,7 @@ def test_the_document_tells_of_nulls_and_lengths(live: Running) -> None:
 
 def test_all_methods_of_an_address_are_named(live: Running) -> None:
     answer = live.client.put("/v1/library/files")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
     assert answer.json()["error"]["code"] == "method_not_allowed"
 
 
