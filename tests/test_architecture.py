@@ -52,6 +52,7 @@ FENCES = {
     "safetensors": ("training/resume.py", "model/checkpoint.py", "model/adapter.py"),
     "click": ("cli/",),
     "docx": ("search/office.py",),
+    "striprtf": ("search/office.py",),
     "openpyxl": ("search/office.py",),
     "pptx": ("search/office.py",),
     "markdown_it": ("search/markup.py",),

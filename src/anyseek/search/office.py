@@ -1,4 +1,4 @@
-"""Documents, slides and sheets of office programs (OOXML) as text, by libraries that are asked for when one is met."""
+"""Documents, slides and sheets of office programs (OOXML, RTF) as text, by libraries asked for when one is met."""
 
 import importlib.util
 import re
@@ -16,14 +16,15 @@ from anyseek.media import Blob, MediaOptions
 
 __all__ = ["Office", "missing", "office_form", "office_text"]
 
-Office = Literal["docx", "pptx", "xlsx"]
+Office = Literal["docx", "pptx", "xlsx", "rtf"]
 
-MAGIC = b"PK\x03\x04"
+MAGIC, RICH = b"PK\x03\x04", b"{\\rtf"
 INSIDE: dict[str, Office] = {"word/document.xml": "docx", "ppt/presentation.xml": "pptx", "xl/workbook.xml": "xlsx"}
 MODULES: dict[Office, tuple[str, str]] = {
     "docx": ("docx", "Word documents"),
     "pptx": ("pptx", "slides"),
     "xlsx": ("openpyxl", "sheets"),
+    "rtf": ("striprtf", "documents in RTF"),
 }
 MOST_UNPACKED = 512 << 20
 """Bytes a document may unpack to: its libraries hold all of them."""
@@ -66,7 +67,9 @@ DAMAGE = (
 
 def office_form(blob: Blob) -> Office | None:
     """What kind of office document a file is, by what is in it; None for anything else."""
-    if blob.head(4) != MAGIC:
+    if blob.head(len(RICH)) == RICH:
+        return "rtf"
+    if blob.head(len(MAGIC)) != MAGIC:
         return None
     try:
         with blob.open() as file, zipfile.ZipFile(file) as archive:
@@ -101,10 +104,11 @@ def office_text(blob: Blob, form: Office, options: MediaOptions) -> Iterator[tup
         DecodeError: broken or locked.
         LimitError: more than may be held.
     """
-    read = {"docx": _document, "pptx": _slides, "xlsx": _sheets}[form]
+    read = {"docx": _document, "pptx": _slides, "xlsx": _sheets, "rtf": _rich}[form]
     room = _Room(blob.name, options.max_text_bytes)
     with _decoding(blob.name):
-        _check_unpacked(blob)
+        if form != "rtf":
+            _check_unpacked(blob)
         with blob.open() as file:
             yield from read(file, room)
 
@@ -137,6 +141,16 @@ class _Room:
         self.cells += max(1, cells)
         if self.cells > MOST_CELLS:
             raise LimitError(f"{self.name} has more than {MOST_CELLS:,} cells, empty ones among them; split it")
+
+
+def _rich(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:
+    """A document in RTF as one text."""
+    from striprtf.striprtf import rtf_to_text
+
+    written = room.text(file.read(room.most + 1).decode("latin-1"))  # it names the code page of its bytes itself
+    halves: str = rtf_to_text(written, errors="replace")  # type: ignore[no-untyped-call]
+    # Signs beyond 16 bits are two halves in RTF.
+    yield None, halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\n", "\n\n").strip()
 
 
 def _document(file: Any, room: _Room) -> Iterator[tuple[int | None, str]]:

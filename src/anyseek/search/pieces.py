@@ -29,7 +29,6 @@ from anyseek.search.mail import is_mail, text_of_mail
 from anyseek.search.markup import HEAD, is_html, text_of_html, text_of_markdown
 from anyseek.search.office import office_form, office_text
 from anyseek.search.passages import passages
-from anyseek.search.rtf import is_rtf, text_of_rtf
 from anyseek.search.sources import kind_of
 
 __all__ = ["Cutting", "Unread", "content_of", "form_of", "item_of", "pieces_of", "thumbnail_of"]
@@ -79,12 +78,12 @@ class Unread:
 
 
 def form_of(blob: Blob) -> str | None:
-    """What a file is, by its content: image, video, pdf, text, docx, pptx, xlsx, or None for anything else.
+    """What a file is, by its content: image, video, pdf, text, docx, pptx, xlsx, rtf, or None for anything else.
 
     Raises:
         DecodeError: text in an encoding that is not read.
     """
-    return kind_of(blob) or office_form(blob)
+    return office_form(blob) or kind_of(blob)
 
 
 def content_of(path: Path, blob: Blob, form: str | None, content: str) -> str:
@@ -218,8 +217,6 @@ def _text(blob: Blob, named: str | None, media: MediaOptions) -> Iterator[tuple[
         text = text_of_html(text)
     elif named == "markdown":
         text = text_of_markdown(text)
-    elif is_rtf(text):
-        text = text_of_rtf(text)
     elif is_mail(text):
         text = text_of_mail(text)
     yield None, text
