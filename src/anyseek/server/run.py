@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,9 @@ HEADER_BYTES = 16 << 10
 SENT_BYTES = 256 << 10
 """Of an answer that the system holds for a connection. It says that something was read once a third of it was: of the
 megabytes that it takes by itself, that may be minutes, in which a slow reader seems to stand still."""
+SWITCH_SECONDS = 0.0005
+"""For which Python lets a thread go on while others wait. The lane lets go of it at each operation of the model, and by
+default waits up to ten times as long for threads that read and write requests."""
 LAST_SECONDS = 5
 """After the time for draining, until what still runs is cut off."""
 
@@ -51,6 +55,7 @@ def serve(load: Callable[[], Models], options: ServerOptions, announce: Callable
         ConfigError: an address that cannot be listened on, or no readable keys.
         Exception: whatever `load` raised.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     options = replace(options, bounds=fitting(options.bounds))
     metrics = Metrics()
     engine = Engine(load, options, metrics)
