@@ -67,6 +67,17 @@ def running(load: Callable[[], Models], options: ServerOptions, loaded: bool = T
     assert not thread.is_alive()
 
 
+class Gated:
+    """A call that takes until its gate is opened, and tells that it has begun."""
+
+    def __init__(self) -> None:
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def __call__(self) -> Any:
+        self.begun.set()
+        self.gate.wait(WAIT)
+
+
 def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so, and fail when it never is."""
     for _ in range(WAIT * 50):

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from anyseek.errors import CapacityError, CheckpointError, ConfigError
 from anyseek.processing import Processor
 from anyseek.server import App, Bounds, Engine, Metrics, Models, Server, ServerOptions, serve
 from anyseek.server.run import listening
-from tests.server.conftest import WAIT, Running, Start, embedding_alone, picture, png, together, until
+from tests.server.conftest import WAIT, Gated, Running, Start, embedding_alone, picture, png, together, until
 from tests.server.test_door import Asking, held
 
 EMBED = "/v1/embeddings"
@@ -187,8 +188,9 @@ main(["serve", "--port", "0", "--model", "tiny", "--no-rerank", "--no-keys"])
 """
 
 
-def test_a_shutdown_does_not_wait_for_what_is_planned() -> None:
-    """Whoever asked for it has left, and it does not end by itself."""
+@contextmanager
+def planning() -> Iterator[tuple["subprocess.Popen[str]", str, socket.socket]]:
+    """A server that plans for ever what it was asked for, its address, and the connection of who asked."""
     with subprocess.Popen([sys.executable, "-c", STUCK], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         url = process.stderr.readline().split()[2]
@@ -199,10 +201,17 @@ def test_a_shutdown_does_not_wait_for_what_is_planned() -> None:
             with socket.create_connection((host, int(port))) as connection:
                 connection.sendall(head.encode() + b'{"input": "stuck"}')
                 assert any(line == "planning\n" for line in process.stderr)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+                yield process, url, connection
         finally:
             process.kill()
+
+
+def test_a_shutdown_does_not_wait_for_what_is_planned() -> None:
+    """Whoever asked for it has left, and it does not end by itself."""
+    with planning() as (process, _, connection):
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
 
 
 def test_a_signal_ends_it_as_soon_as_it_says_that_it_listens(tmp_path: Path) -> None:
@@ -227,23 +236,13 @@ def test_it_is_announced_when_signals_are_handled(models: Models) -> None:
 
 
 def test_a_second_signal_ends_it_without_a_word() -> None:
-    with subprocess.Popen([sys.executable, "-c", STUCK], stderr=subprocess.PIPE, text=True) as process:
+    with planning() as (process, url, _):
+        process.send_signal(signal.SIGINT)
+        until(lambda: refuses(url))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
         assert process.stderr is not None
-        url = process.stderr.readline().split()[2]
-        until(lambda: httpx.get(f"{url}/ready", trust_env=False).status_code == 200)
-        host, port = url.removeprefix("http://").split(":")
-        head = f"POST {EMBED} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n"
-        try:
-            with socket.create_connection((host, int(port))) as connection:
-                connection.sendall(head.encode() + b'{"input": "stuck"}')
-                assert any(line == "planning\n" for line in process.stderr)
-                process.send_signal(signal.SIGINT)
-                until(lambda: refuses(url))
-                process.send_signal(signal.SIGINT)
-                assert process.wait(60) == 0
-            assert "Traceback" not in process.stderr.read()
-        finally:
-            process.kill()
+        assert "Traceback" not in process.stderr.read()
 
 
 def refuses(url: str) -> bool:
@@ -254,15 +253,11 @@ def refuses(url: str) -> bool:
 
 def test_an_engine_tells_of_threads_that_it_leaves_behind(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anyseek.server.engine.LAST_SECONDS", 0.2)
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow() -> Any:
-        begun.set()
-        gate.wait(WAIT)
+    slow = Gated()
 
     async def leave(engine: Engine) -> None:
         task = asyncio.ensure_future(engine.plan(lambda: [slow], is_text=True))
-        await asyncio.to_thread(begun.wait, WAIT)
+        await asyncio.to_thread(slow.begun.wait, WAIT)
         task.cancel()
 
     engine = Engine(lambda: models, ServerOptions(), Metrics())
@@ -271,7 +266,7 @@ def test_an_engine_tells_of_threads_that_it_leaves_behind(models: Models, monkey
     asyncio.run(leave(engine))
     engine.close()
     assert engine.is_busy
-    gate.set()
+    slow.gate.set()
     until(lambda: not engine.is_busy)
 
 

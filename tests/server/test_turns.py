@@ -9,7 +9,7 @@ import pytest
 
 from anyseek.server.faults import Fault
 from anyseek.server.turns import Turns
-from tests.server.conftest import WAIT, until
+from tests.server.conftest import WAIT, Gated, until
 
 Make = Callable[[], list[Callable[[], Any]]]
 
@@ -36,19 +36,15 @@ def saying(said: list[str], word: str, count: int) -> Make:
 
 def test_requests_take_turns(one: Turns) -> None:
     said: list[str] = []
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow() -> None:
-        begun.set()
-        gate.wait(WAIT)
+    slow = Gated()
 
     async def ask() -> None:
         first = asyncio.ensure_future(one.run(lambda: [slow]))
-        await asyncio.to_thread(begun.wait, WAIT)
+        await asyncio.to_thread(slow.begun.wait, WAIT)
         others = [one.run(saying(said, word, count)) for word, count in (("a", 50), ("b", 3), ("c", 1))]
         waiting = asyncio.gather(*others)
         await asyncio.to_thread(until, lambda: len(one._waiting) == 3)
-        gate.set()
+        slow.gate.set()
         await asyncio.gather(first, waiting)
 
     asyncio.run(ask())
@@ -108,19 +104,15 @@ def test_results_in_order_and_the_first_error(three: Turns) -> None:
 
 def test_who_leaves_is_not_worked_for(one: Turns) -> None:
     said: list[str] = []
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow() -> None:
-        begun.set()
-        gate.wait(WAIT)
+    slow = Gated()
 
     async def ask() -> None:
         task = asyncio.ensure_future(one.run(lambda: [slow, *saying(said, "late", 5)()]))
-        await asyncio.to_thread(begun.wait, WAIT)
+        await asyncio.to_thread(slow.begun.wait, WAIT)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.set()
+        slow.gate.set()
         assert await one.run(lambda: [lambda: "next"]) == ["next"]
 
     asyncio.run(ask())
@@ -128,15 +120,11 @@ def test_who_leaves_is_not_worked_for(one: Turns) -> None:
 
 
 def test_an_end(three: Turns) -> None:
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow() -> None:
-        begun.set()
-        gate.wait(WAIT)
+    slow = Gated()
 
     async def ask() -> None:
         task = asyncio.ensure_future(three.run(lambda: [slow] * 9))
-        await asyncio.to_thread(begun.wait, WAIT)
+        await asyncio.to_thread(slow.begun.wait, WAIT)
         three.shutdown(wait=False)
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -145,6 +133,6 @@ def test_an_end(three: Turns) -> None:
 
     asyncio.run(ask())
     assert any(thread.is_alive() for thread in three._threads)
-    gate.set()
+    slow.gate.set()
     three.shutdown()
     assert not any(thread.is_alive() for thread in three._threads)

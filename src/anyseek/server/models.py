@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from anyseek.engine import Embedder, Reranker
 from anyseek.engine.compute import Compute
@@ -31,7 +32,7 @@ class Served:
     parent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: what follows from the fields is worked out once
 class Models:
     """What is served.
 
@@ -59,7 +60,7 @@ class Models:
                 raise ConfigError(f"the name {name!r} of an adapter is taken already; give it another")
             taken.add((_kind(model), name))
 
-    @property
+    @cached_property
     def served(self) -> tuple[Served, ...]:
         """All of them."""
         pair = [model for model in (self.embedder, self.reranker) if model is not None]
