@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anyseek.server import add_key
-from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, ask, drop, forgive, serving
+from tests.browser.conftest import FINAL, SAMPLES, Served, Visit, ask, drop, forgive, serving, until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
 expect: Any = sync_api.expect
@@ -223,7 +223,7 @@ def test_a_session_that_ended_is_begun_again_where_one_was(
     unlock(page, keys["write"])
     picture = page.locator("#viewer .stage img")
     expect(picture).not_to_have_class("coming")
-    assert picture.evaluate("image => image.naturalWidth") > 0
+    until(lambda: picture.evaluate("image => image.naturalWidth") > 0)
     expect(hit.locator("img.there")).to_be_attached()
     assert troubles
     troubles.clear()  # how many pictures were refused is the browser's matter
