@@ -18,6 +18,7 @@ FLOORS = {
     "errors": -1,
     "lazy": -1,
     "paths": -1,
+    "locks": -1,
     "items": 0,
     "vectors": 1,
     "batch": 1,

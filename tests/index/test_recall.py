@@ -225,6 +225,36 @@ def test_memory_follows_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(other.recall(QUERIES[0], 1000)) == 285
 
 
+def test_memory_knows_what_a_filter_leaves_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Filter] = []
+    plain = held.scope_of
+    monkeypatch.setattr(held, "scope_of", lambda tables, where: (looked.append(where), plain(tables, where))[1])
+    monkeypatch.setattr(held, "MASKS", 2)
+    store = filled(tmp_path, VECTORS[:400])
+    store.hold()
+    first, pages = Filter(under="1"), Filter(kinds=("page",))
+    for _ in range(3):
+        assert len(store.recall(QUERIES[0], 400, first)) == 40
+        assert len(store.recall(QUERIES[0], 400, pages)) == 100
+    assert looked == [first, pages]
+    with store.write() as writer:  # moved: nothing was encoded, and no thing has changed
+        writer.put_files([file_of("1/moved.x", "h0")])
+        writer.remove_files([file_of("1/11.x", "h11").key])
+    assert len(store.recall(QUERIES[0], 400, first)) == 40
+    assert {"h0.0", "h1.0"} <= set(ids(store.recall(QUERIES[0], 400, first)))
+    assert "h11.0" not in ids(store.recall(QUERIES[0], 400, first))
+    with store.write() as writer:
+        writer.put(things_of("new", 5), QUERIES[:5])
+        writer.put_files([file_of("1/new", "new")])
+    assert len(store.recall(QUERIES[0], 400, first)) == 45
+    assert len(store.recall(QUERIES[0], 400, pages)) == 105
+    store.recall(QUERIES[0], 1, Filter(under="2"))
+    assert len(store.recall(QUERIES[0], 400, first)) == 45  # it was the oldest of three, and is looked up again
+    assert looked == [first, pages, first, first, pages, Filter(under="2"), first]
+
+
 def test_memory_has_a_limit(library: Store) -> None:
     with pytest.raises(CapacityError, match=r"3,000 things take about [01] MB in memory, more than the allowed 0 MB"):
         Store.open(library.folder).hold(max_bytes=1000)

@@ -7,7 +7,7 @@ that came later are read as well. When the table changes only new rows are read.
 """
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from anyseek.errors import CapacityError
 from anyseek.index import kept
-from anyseek.index.filters import Filter
+from anyseek.index.filters import Filter, of_files, of_things
 from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.lists import Lists
-from anyseek.index.recall import EXACT_ROWS, Scope, best
+from anyseek.index.recall import EXACT_ROWS, Scope, best, scope_of
 from anyseek.index.signs import MOST, differing, least, nearest, words_of
 from anyseek.index.tables import THINGS, Tables, things_schema
 
@@ -35,6 +35,8 @@ LISTED_ROWS = 100_000
 """Rows from which on there are lists; the signs of fewer are read in two milliseconds."""
 UNLISTED = 4
 """Lists are made anew when there is a row outside for every so many inside."""
+MASKS = 16
+"""Filters of which it is known what they leave, a byte for each row: servers are asked with the same ones again."""
 ROW_BYTES = 100
 """Memory of what is held of a thing beside its vectors, about."""
 
@@ -52,6 +54,7 @@ class Vectors:
         vectors: `(rows, numbers)` finest kept column; of a small library `(rows, width)` float32 of length 1.
         reading: of which it is a moment; rows have other numbers in another one.
         lists: of the first rows; None when there are none.
+        masks: `(rows,)` what Filters leave of it, by the Filter and the version of the files.
     """
 
     count: int
@@ -62,6 +65,7 @@ class Vectors:
     vectors: NDArray[Any]
     reading: object
     lists: Lists | None = None
+    masks: dict[tuple[Filter, int], NDArray[np.bool_]] = field(default_factory=dict, init=False)
 
     @classmethod
     def none(cls, fingerprint: Fingerprint, *, small: bool) -> Self:
@@ -94,12 +98,12 @@ class Vectors:
 
         Args:
             query: `(width,)` of length 1.
-            chosen: `(count,)` rows of a filter; None for all.
+            chosen: `(count,)` rows of a filter that are still there; None for all of those.
             number: at least so many, if there are.
         """
         wanted, signs = words_of(kept.signs(query[None]))[0], self.signs[:, : self.count]
         if self.lists is None or chosen is not None:
-            return nearest(signs, wanted, self.alive if chosen is None else self.alive & chosen, number)
+            return nearest(signs, wanted, self.alive if chosen is None else chosen, number)
         start = len(self.lists.order)
         rows, distances = self.lists.nearest(query, wanted, number)
         rows = np.concatenate([rows, np.arange(start, self.count)])
@@ -153,7 +157,7 @@ class Held:
         self.max_bytes = max_bytes
         self._tables = tables
         self._table = tables.database.open_table(THINGS)  # a handle of its own, which may be set to a version
-        self._reading, self._listing = threading.Lock(), threading.Lock()
+        self._reading, self._listing, self._noting = (threading.Lock() for _ in range(3))
         self._version = -1
         self._rows = Vectors.none(tables.fingerprint, small=True)
 
@@ -205,18 +209,18 @@ class Held:
                 if self._rows.reading is rows.reading:
                     self._rows = replace(self._rows, lists=lists)
 
-    def best(self, query: NDArray[np.float32], limit: int, scope: Scope) -> pa.Table:
-        """The best of a scope: `id`, `hash` and `score`.
+    def best(self, query: NDArray[np.float32], limit: int, where: Filter) -> pa.Table:
+        """The best of what a Filter leaves: `id`, `hash` and `score`.
 
         Args:
             query: `(width,)` of length 1.
             limit: at most so many.
-            scope: which things count.
+            where: which things count.
         """
         rows = self.refresh()
-        chosen = _counting(rows.about, scope) if _narrows(scope) else None
+        chosen = self._chosen(rows, where) if of_files(where) or of_things(where) else None
         if rows.is_small:
-            found = np.flatnonzero(rows.alive if chosen is None else rows.alive & chosen)
+            found = np.flatnonzero(rows.alive if chosen is None else chosen)
             scores = (rows.vectors[: rows.count] @ query)[found]
         else:
             found = rows.nearest(query, chosen, max(LEAST, limit * REFINE))
@@ -225,6 +229,18 @@ class Held:
             enough = scores >= np.partition(scores, -limit)[-limit] if limit else np.zeros(len(scores), np.bool_)
             found, scores = found[enough], scores[enough]
         return best(rows.about.select(["id", "hash"]).take(found), scores, limit)
+
+    def _chosen(self, rows: Vectors, where: Filter) -> NDArray[np.bool_]:
+        """`(count,)` which rows are there and count."""
+        asked = (where, self._tables.files.version)
+        if (known := rows.masks.get(asked)) is not None:
+            return known
+        mask = rows.alive & _counting(rows.about, scope_of(self._tables, where))
+        with self._noting:
+            while len(rows.masks) >= MASKS:
+                del rows.masks[next(iter(rows.masks))]
+            rows.masks[asked] = mask
+        return mask
 
     def _places(self) -> NDArray[np.uint64]:
         """Addresses of all rows."""
@@ -259,14 +275,9 @@ class Held:
             )
 
 
-def _narrows(scope: Scope) -> bool:
-    """Whether some things do not count."""
-    return scope.hashes is not None or bool(scope.things)
-
-
 def _counting(about: pa.Table, scope: Scope) -> NDArray[np.bool_]:
     """`(rows,)` which rows count."""
-    where: Filter = scope.where
+    where = scope.where
     mask = np.ones(len(about), np.bool_)
     if where.kinds:
         mask &= _true(pc.is_in(about["kind"], value_set=pa.array(where.kinds)))

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import IO
 
 from anyseek.errors import CapacityError, ConfigError
+from anyseek.locks import lock
 
 __all__ = ["WriterLock", "unwritable"]
 
 NAME = "writer.lock"
-FAR = 1 << 30
-"""On Windows the byte that is locked: what lies before it, the number of the process, can still be read."""
 
 
 class WriterLock:
@@ -31,7 +30,7 @@ class WriterLock:
         except OSError as error:
             raise unwritable(folder, error) from error
         try:
-            taken = _take(self._file)
+            taken = lock(self._file.fileno())
         except OSError as error:
             self._file.close()
             raise ConfigError(
@@ -57,24 +56,3 @@ class WriterLock:
 def unwritable(folder: Path, error: OSError) -> ConfigError:
     """What is said of a folder that cannot be made, or not written to."""
     return ConfigError(f"{folder} cannot be written to ({error.strerror}); name another folder")
-
-
-def _take(file: IO[str]) -> bool:
-    """Whether the lock was free; the system drops it with the last handle of the process.
-
-    Raises:
-        OSError: the drive keeps none.
-    """
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # what a taken lock is called on POSIX, and on Windows
-        return False
-    return True

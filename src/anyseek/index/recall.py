@@ -65,14 +65,13 @@ class Scope:
     files: int
 
 
-def scope_of(tables: Tables, where: Filter | None) -> Scope:
+def scope_of(tables: Tables, where: Filter) -> Scope:
     """Look up what a Filter says of files."""
-    said = where or Filter()
-    named = of_files(said)
+    named = of_files(where)
     if not named:
-        return Scope(said, of_things(said), None, 0)
+        return Scope(where, of_things(where), None, 0)
     found = rows_of(tables.files, f"{named} AND state = 'done'", ["hash"])
-    return Scope(said, of_things(said), pc.unique(found["hash"]), tables.files.count_rows())
+    return Scope(where, of_things(where), pc.unique(found["hash"]), tables.files.count_rows())
 
 
 def ranked(find: Find, top: int, scope: Scope) -> pa.Table:

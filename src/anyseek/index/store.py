@@ -19,7 +19,6 @@ from anyseek.index.fingerprint import Fingerprint
 from anyseek.index.held import Held
 from anyseek.index.info import Info
 from anyseek.index.lock import WriterLock, unwritable
-from anyseek.index.recall import Scope
 from anyseek.index.rows import FileKey, Kind, Recalled, State, StoredFile, Thing
 from anyseek.index.tables import FILE_COLUMNS, THING_COLUMNS, Tables, rows_of
 from anyseek.index.words import words
@@ -158,23 +157,24 @@ class Store:
         Raises:
             ConfigError: the vector is of another width, or not finite.
         """
-        query = self._query(vector)
-        scope = recall.scope_of(self._tables, where)
+        query, where = self._query(vector), where or Filter()
         if held := self._held:
             try:
-                return self._counting(lambda limit: held.best(query, limit, scope), top, scope)
+                return self._counting(lambda limit: held.best(query, limit, where), top, where)
             except CapacityError:  # it has outgrown its bound
                 self._held = None
+        scope = recall.scope_of(self._tables, where)
         find = recall.by_vector(self._tables, query, *self._indexed())
-        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
+        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, where)
 
     def lexical(self, text: str, top: int, where: Filter | None = None) -> list[Recalled]:
         """The things whose own text has words of a text, with the score of BM25 as similarity; best first."""
         if not words(text, query=True):
             return []
+        where = where or Filter()
         scope = recall.scope_of(self._tables, where)
         find = recall.by_words(self._tables, text)
-        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, scope)
+        return self._counting(lambda limit: recall.ranked(find, limit, scope), top, where)
 
     def things(self, ids: Iterable[str]) -> dict[str, Thing]:
         """Things by id, without thumbnails; an id that is not there is left out."""
@@ -300,15 +300,15 @@ class Store:
             raise ConfigError("the vector of the query is not finite; encode it again")
         return query
 
-    def _counting(self, find: Callable[[int], pa.Table], top: int, scope: Scope) -> list[Recalled]:
+    def _counting(self, find: Callable[[int], pa.Table], top: int, where: Filter) -> list[Recalled]:
         """The best that belong to a finished file.
 
         Unless everything is known to, or was chosen by its file, the files of what was found are looked up.
         """
-        limit = top
+        limit, by_file = top, bool(of_files(where))
         while True:
             found = find(limit)
-            if scope.hashes is not None or self._settled():
+            if by_file or self._settled():
                 return recall.recalled(found[:top])
             live = self._tables.live(pc.unique(found["hash"]).to_pylist())
             counting = found.filter(pc.is_in(found["hash"], value_set=pa.array(live, pa.string())))

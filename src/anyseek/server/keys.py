@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from anyseek.errors import ConfigError
+from anyseek.locks import lock
 
 __all__ = ["ROLES", "Key", "Keys", "Role", "add_key", "read_keys", "remove_key"]
 
@@ -125,24 +126,12 @@ def _alone(path: Path) -> Iterator[None]:
         raise ConfigError(f"cannot write {beside}: {error.strerror}") from error
     try:
         try:
-            _lock(handle)
+            lock(handle, wait=True)
         except OSError as error:
             raise ConfigError(f"cannot lock {beside}: {error.strerror}") from error
         yield
     finally:
         os.close(handle)  # which also unlocks
-
-
-def _lock(handle: int) -> None:
-    """Wait for the lock of a file."""
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
