@@ -99,7 +99,10 @@ def test_tokens_of_a_query_are_limited(live: Running, models: Models, path: str)
     expected = models.reranker.predict([(cut, long), (cut, "short")])
     body = {"documents": [long, "short"], "max_tokens_per_query": 4}
     if path == "/v1/rerank":
-        assert np.abs(np.array(scores(rerank(live, long, **body))) - expected).max() < CLOSE
+        found = rerank(live, long, **body)
+        assert np.abs(np.array(scores(found)) - expected).max() < CLOSE
+        left = len(long) - len(cut)
+        assert found["meta"]["warnings"] == [f"query: {left} characters were cut from its end, to fit"]
         return
     for queries in (long, [long, long]):
         found = live.post(path, {"queries": queries, **body}).json()

@@ -224,5 +224,9 @@ def _by_type(embedder: Embedder, states: np.ndarray, dim: int | None, kind: Whol
 def meta(rows: Sequence[Planned]) -> dict[str, Any]:
     """What Cohere tells beside an answer: tokens, pictures, and what was left out."""
     units = {"input_tokens": sum(row.tokens for row in rows), "images": sum(len(row.visuals) for row in rows)}
-    cut = [f"{row.place}: {row.cut} characters were cut from its end, to fit" for row in rows if row.cut]
-    return {"api_version": {"version": "2"}, "billed_units": units} | ({"warnings": cut} if cut else {})
+    told = dict.fromkeys(
+        f"{place}: {number} characters were cut from its end, to fit"
+        for row in rows
+        for place, number in row.cuts.items()
+    )
+    return {"api_version": {"version": "2"}, "billed_units": units} | ({"warnings": list(told)} if told else {})

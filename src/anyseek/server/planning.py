@@ -1,6 +1,6 @@
 """Inputs to rows the model can compute: opened, laid out and told what they cost, before anything is decoded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -24,15 +24,13 @@ class Planned:
     Attributes:
         row: what is computed.
         visuals: identity, what it is, and its place in the request, of everything shown.
-        cut: characters of text left out to fit the model's limit.
-        place: of the input or document in the request.
+        cuts: characters of text left out of what stands at a place of the request, to fit a limit.
         processor: that decodes what it shows.
     """
 
     row: Row
     visuals: tuple[tuple[bytes, Visual, str], ...]
-    cut: int
-    place: str
+    cuts: Mapping[str, int]
     processor: Processor
 
     @property
@@ -81,7 +79,7 @@ def plan_items(
                 "truncate: END to have its text cut, and its pictures made smaller where that is not enough"
             ).at(given.place)
         row = _planned(processor, prepared, [(given, item)])
-        return replace(row, cut=row.cut + cut)
+        return replace(row, cuts=_cuts({given.place: cut}, prepared, given))
 
     return [partial(plan, given) for given in inputs]
 
@@ -102,18 +100,18 @@ def plan_pairs(
         InputError: the only query cannot be opened.
     """
 
-    def ask(query: Given) -> Item:
-        return _shortened(opened(query, processor, fetched), cuts.query, processor)[0]
+    def ask(query: Given) -> tuple[Item, int]:
+        return _shortened(opened(query, processor, fetched), cuts.query, processor)
 
     shared = ask(queries[0]) if len(queries) == 1 else None
 
     def plan(query: Given, given: Given) -> Planned:
-        asked = shared or ask(query)
+        asked, left = shared or ask(query)
         item, cut = _shortened(opened(given, processor, fetched), cuts.document, processor)
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)
-        return replace(row, cut=row.cut + cut, place=given.place)
+        return replace(row, cuts=_cuts({query.place: left, given.place: cut}, prepared, given))
 
     pairs = zip(queries if shared is None else repeat(queries[0]), documents, strict=shared is None)
     return [partial(plan, query, given) for query, given in pairs]
@@ -169,17 +167,16 @@ def _planned(processor: Processor, prepared: Prepared, both: Sequence[tuple[Give
         for part, place in zip(item.parts, given.parts, strict=True)
         if not isinstance(part, Text)
     ]
-    return planned(processor, prepared, places, both[0][0].place)
+    return planned(processor, prepared, places)
 
 
-def planned(processor: Processor, prepared: Prepared, places: Sequence[str], place: str) -> Planned:
+def planned(processor: Processor, prepared: Prepared, places: Sequence[str]) -> Planned:
     """The row of a prompt.
 
     Args:
         processor: that laid it out.
         prepared: the prompt.
         places: of what it shows.
-        place: of the whole.
 
     Raises:
         SourceError: a file went away.
@@ -188,7 +185,13 @@ def planned(processor: Processor, prepared: Prepared, places: Sequence[str], pla
         (processor.identity(visual), visual, where) for visual, where in zip(prepared.visuals, places, strict=True)
     )
     row = row_of(processor, prepared, [identity for identity, _, _ in shown])
-    return Planned(row, shown, prepared.cut_characters, place, processor)
+    return Planned(row, shown, {}, processor)
+
+
+def _cuts(known: dict[str, int], prepared: Prepared, last: Given) -> dict[str, int]:
+    """Characters left out by place, with those that were to fit the model, which are the end of the last input."""
+    cuts = known | {last.place: known[last.place] + prepared.cut_characters}
+    return {place: number for place, number in cuts.items() if number}
 
 
 def _shortened(item: Item, most: int | None, processor: Processor) -> tuple[Item, int]:

@@ -71,7 +71,7 @@ class _Queued(Runner):
                 if isinstance(job, InputError):
                     raise job
                 prepared = job.prepare()
-                row = planned(self.processor, prepared, [job.place] * len(prepared.visuals), job.place)
+                row = planned(self.processor, prepared, [job.place] * len(prepared.visuals))
             except InputError as error:
                 outcome.errors[outcome.first + number] = error.at(job.place) if isinstance(job, Job) else error
             else:
