@@ -77,6 +77,7 @@ DROP = """
 }
 """
 
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"]
 Visit = Callable[..., "Page"]
 
 
@@ -242,14 +243,23 @@ def serving(log: Path, *arguments: str | Path) -> Iterator[str]:
 def browser() -> Iterator["Browser"]:
     """Chromium of this machine."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = chromium_of_this_machine()
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"]
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        opened = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def whole_browser(browser: "Browser") -> Iterator["Browser"]:
+    """Chromium with all that it has, such as the viewer of PDF files, still without a window."""
+    chromium = browser.browser_type
+    arguments = [*ARGUMENTS, "--headless=new"]
+    opened = chromium.launch(executable_path=chromium_of_this_machine(), args=arguments, headless=False)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="package")
@@ -297,6 +307,11 @@ def visit(browser: "Browser", served: Served, troubles: list[str]) -> Iterator[V
     yield open_page
     for context in contexts:
         context.close()
+
+
+def chromium_of_this_machine() -> str | None:
+    """Its path."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def is_indexed(url: str) -> bool:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.conftest import FINAL, Served, Visit, forgive, until
+from tests.browser.conftest import FINAL, WAIT, Served, Visit, forgive, until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Frame, Page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make browser-test")
 expect: Any = sync_api.expect
@@ -83,6 +83,25 @@ def test_a_document_opens_at_its_page(visit: Visit) -> None:
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF")
     assert "sandbox" not in answer.headers["content-security-policy"]  # Chromium's own viewer would stay empty
+
+
+def test_a_pdf_opens_at_its_page_in_the_viewer_of_the_browser(whole_browser: "Browser", served: Served) -> None:
+    page = whole_browser.new_page()
+    page.set_default_timeout(WAIT * 1000)
+    page.goto(f"{served.url}/?q=a+letter+about+hot+peppers&kinds=page")
+    open_first(page)
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Open the PDF at page 3").click()
+    found: list[Frame] = []
+
+    def shows_a_viewer() -> bool:
+        opened.value.wait_for_timeout(50)
+        found[:] = [frame for frame in opened.value.frames if frame.url.startswith("chrome-extension:")]
+        return bool(found)
+
+    until(shows_a_viewer)
+    expect(found[0].locator("viewer-page-selector input")).to_have_value("3")
+    expect(page.locator("#viewer")).to_be_visible()  # where one was
 
 
 def test_the_back_button_closes_a_hit_and_its_address_opens_it(visit: Visit) -> None:

@@ -11,14 +11,13 @@ from PIL import Image
 
 from anyseek.media import (
     MediaOptions,
-    even_span,
+    clock_of,
     film_length,
     film_thumbnail,
     probe_video,
     read_frames,
     seen_at,
 )
-from anyseek.processing.rules import segment_frames
 
 OPTIONS = MediaOptions()
 SLOW_THEN_FAST = [*range(0, 30_000, 1000), *range(30_000, 40_000, 50)]
@@ -42,15 +41,14 @@ def test_frames_are_found_by_their_own_times(varying: Path) -> None:
     assert (seen_at(varying.read_bytes(), 20.0, OPTIONS) == frames[20]).all()
 
 
-@pytest.mark.parametrize(
-    ("span", "first", "count"),
-    [((4.0, 20.0), 4, 16), ((24.0, 40.0), 24, 206), ((24.0, None), 24, 206), ((30.1, 30.2), 32, 2), ((4.2, 4.4), 4, 1)],
-)
-def test_a_span_has_the_frames_that_are_shown_in_it(
-    varying: Path, span: tuple[float, float | None], first: int, count: int
-) -> None:
-    info = probe_video(varying, OPTIONS)
-    assert segment_frames(info.frames, info.rate, *even_span(varying, *span)) == (first, count)
+def test_a_clock_tells_what_is_shown_when(varying: Path) -> None:
+    clock = clock_of(varying)
+    assert clock is not None
+    assert clock.times.tolist() == pytest.approx([time / 1000 for time in SLOW_THEN_FAST])
+    for seconds, place, following in ((0.0, 0, 0), (4.0, 4, 4), (4.2, 4, 5), (30.1, 32, 32), (39.96, 229, 230)):
+        assert (clock.place(seconds), clock.following(seconds)) == (place, following)
+    assert all(clock.is_whole(*span) for span in ((None, None), (0.0, None), (None, 40.0), (0.0, 39.96)))
+    assert not any(clock.is_whole(*span) for span in ((0.1, None), (0.0, 39.9), (None, 20.0)))
 
 
 def test_films_of_constant_rate_are_as_they_were(film: Callable[[str], Path], film_name: str) -> None:
@@ -58,18 +56,17 @@ def test_films_of_constant_rate_are_as_they_were(film: Callable[[str], Path], fi
         return
     path = film(film_name)
     info = probe_video(path, OPTIONS)
-    assert even_span(path, 0.3, 1.7) == (0.3, 1.7)
-    assert even_span(path, 0.3, None) == (0.3, None)
+    assert clock_of(path) is None
     assert film_length(path, OPTIONS) == info.frames / info.rate
     for seconds in (0.0, 0.5, 99.0):
         place = min(int(seconds * info.rate), info.frames - 1)
         assert (seen_at(path, seconds, OPTIONS) == read_frames(path, [place], OPTIONS)[0]).all()
 
 
-def test_what_cannot_be_read_keeps_its_times(tmp_path: Path) -> None:
-    assert even_span(tmp_path / "gone.mp4", 1.0, 2.0) == (1.0, 2.0)
+def test_what_cannot_be_read_has_no_clock(tmp_path: Path) -> None:
+    assert clock_of(tmp_path / "gone.mp4") is None
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom nothing else")
-    assert even_span(tmp_path / "a.mp4", 1.0, 2.0) == (1.0, 2.0)
+    assert clock_of(tmp_path / "a.mp4") is None
 
 
 def test_an_array_is_seen_as_any_film() -> None:

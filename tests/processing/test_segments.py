@@ -1,6 +1,7 @@
 """Segments of a video file: the frames of the seconds asked for, and what is not said stays the reference's."""
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,21 @@ import pytest
 
 from anyseek.errors import InputError
 from anyseek.items import Item, Video
-from anyseek.media import read_frames
+from anyseek.media import probe_video, read_frames
 from anyseek.processing import Processor
 from anyseek.processing.layout import FileVideo
-from anyseek.processing.rules import frame_count, frame_indices, pair_seconds, segment_frames
+from anyseek.processing.rules import (
+    frame_count,
+    frame_count_of,
+    frame_indices,
+    frame_moments,
+    pair_seconds,
+    segment_frames,
+)
 
 RATE, FRAMES = 10, 80
+FAST_THEN_SLOW = [*(n * 1000 // 30 for n in range(300)), *range(10_000, 20_000, 500)]
+"""Thousandths of a second: thirty frames a second for ten seconds, then two a second for ten."""
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +38,22 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(FRAMES):
             picture = np.full((64, 64, 3), 20 + 2 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of plain grey, ten levels brighter with each second; of a rate that changes half way."""
+    path = tmp_path_factory.mktemp("uneven") / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "8", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in FAST_THEN_SLOW:
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 + time // 100, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
 
@@ -86,3 +112,69 @@ def test_limits_of_a_segment(processor: Processor, film: Path) -> None:
         with pytest.raises(InputError):
             processor.prepare(Item((video,)))
     assert replace(Video(film), start=1, end=2) == Video(film, start=1, end=2)
+
+
+def begun(video: FileVideo) -> list[float]:
+    """Seconds at which the frames of the uneven film begin that are taken."""
+    return [FAST_THEN_SLOW[index] / 1000 for index in video.indices]
+
+
+@pytest.mark.parametrize(("start", "end"), [(10.0, 20.0), (10.0, None), (12.25, 18.25), (2.0, 8.0), (6.0, 14.0)])
+def test_a_segment_of_an_uneven_film_is_seen_at_even_moments(
+    processor: Processor, uneven: Path, start: float, end: float | None
+) -> None:
+    part = shown(processor, Video(uneven, start=start, end=end))
+    length = (end or 20.0) - start
+    assert part.frames == length  # a frame a second, as of a film of constant rate
+    frames = sum(start < time / 1000 < (end or 20.0) for time in FAST_THEN_SLOW) + 1
+    moments = np.linspace(0, length - length / frames, part.frames)
+    assert part.seconds == pytest.approx(moments.reshape(-1, 2).mean(axis=1))
+    for index, moment in zip(part.indices, start + moments, strict=True):
+        after = FAST_THEN_SLOW[index + 1] / 1000 if index + 1 < len(FAST_THEN_SLOW) else 20.0
+        assert FAST_THEN_SLOW[index] / 1000 <= moment + 1e-6 < after + 2e-6
+    levels = read_frames(uneven, part.indices, processor.options.media).mean(axis=(1, 2, 3))
+    assert np.abs(levels - [20 + 10 * time for time in begun(part)]).max() < 2
+
+
+def test_the_slow_half_is_sampled_at_its_own_moments(processor: Processor, uneven: Path) -> None:
+    assert begun(shown(processor, Video(uneven, start=12, end=16))) == [12.0, 13.0, 14.0, 15.5]
+    assert begun(shown(processor, Video(uneven, start=12, end=16, fps=9))) == [12 + n / 2 for n in range(8)]
+    assert shown(processor, Video(uneven, start=12, end=16, fps=9, max_frames=6)).frames == 6
+    assert shown(processor, Video(uneven.read_bytes(), start=12, end=16)).frames == 4
+
+
+def test_a_frame_stands_for_as_long_as_it_is_seen(processor: Processor, uneven: Path) -> None:
+    video = Video(uneven, start=9.5, end=12.5, fps=4)
+    part = shown(processor, video)
+    assert part.frames == 12
+    assert begun(part)[2:] == [10.0, 10.0, 10.5, 10.5, 11.0, 11.0, 11.5, 11.5, 12.0, 12.0]
+    pairs = processor.sample(Item((video,))).patches.reshape(6, -1, 3, 2, 256).float().mean(dim=(1, 2, 4))
+    assert np.abs(pairs.flatten().numpy() - [20 + 10 * time for time in begun(part)]).max() < 2
+
+
+def test_a_whole_film_is_sampled_by_its_average_rate(processor: Processor, uneven: Path) -> None:
+    whole = shown(processor, Video(uneven))
+    rate = probe_video(uneven, processor.options.media).rate
+    assert whole.indices == tuple(frame_indices(320, frame_count(320, rate, 1, 64)))
+    assert whole.seconds == pytest.approx(pair_seconds(whole.indices, rate))
+    for span in ((0.0, None), (0.0, 20.0), (None, 99.0)):
+        said = shown(processor, Video(uneven, start=span[0], end=span[1]))
+        assert (said.indices, said.seconds, said.size) == (whole.indices, whole.seconds, whole.size)
+
+
+def test_limits_of_a_segment_of_an_uneven_film(processor: Processor, uneven: Path) -> None:
+    with pytest.raises(InputError, match=r"starts at 21 s, but the video has only 20\.0 s"):
+        processor.prepare(Item((Video(uneven, start=21),)))
+    for video in (Video(uneven, start=12.1, end=12.3), Video(uneven, start=19.9)):
+        with pytest.raises(InputError, match="2 frames or more"):
+            processor.prepare(Item((video,)))
+
+
+def test_moments_are_those_of_a_constant_rate() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        frames, rate = int(rng.integers(2, 5000)), float(rng.choice([8, 10, 23.976, 25, 29.97, 30000 / 1001, 60]))
+        count = frame_count(frames, rate, 1, 64)
+        assert count == frame_count_of(frames, frames / rate, 1, 64)
+        places = np.multiply(frame_moments(frames, frames / rate, count), rate)
+        assert np.abs(places - frame_indices(frames, count)).max() <= 0.5 + 1e-3

@@ -9,7 +9,7 @@ from typing import Any
 from anyseek.errors import InputError
 from anyseek.index.rows import KINDS
 from anyseek.items import File, Image, Item, Page, Part, Text, Video
-from anyseek.media import MediaOptions, encode_image, even_span, film_length, probe_page, render_page, seen_at
+from anyseek.media import MediaOptions, encode_image, film_length, probe_page, render_page, seen_at
 from anyseek.search import Answer
 
 __all__ = ["SEEN", "SIDE", "Spot", "about", "data_uri", "input_of"]
@@ -70,7 +70,7 @@ class Spot:
 
     @property
     def part(self) -> Part:
-        """What a model reads here, as a library embeds it; of a film, when its frames are shown is looked up now.
+        """What a model reads here, as a library embeds it.
 
         Raises:
             InputError: a passage, whose text is not in the file as such.
@@ -80,10 +80,7 @@ class Spot:
         if self.kind == "image":
             return Image(self.path)
         if self.kind == "video":
-            if self.start is None and self.end is None:
-                return Video(self.path)
-            start, end = even_span(self.path, self.start or 0.0, self.end)
-            return Video(self.path, start=start, end=end)
+            return Video(self.path, start=self.start, end=self.end)
         return Page(self.path, self.page or 1) if self.kind == "page" or self.page else File(self.path)
 
     def jpeg(self, side: int = SIDE, media: MediaOptions = MediaOptions()) -> bytes:

@@ -1,6 +1,7 @@
 """When the frames of a film are shown, and what is seen then: by their own times, as players count.
 
-`Video` counts by the average rate, as the reference does. Of a film whose rate varies that is another moment.
+`VideoInfo` has the average rate, and by it the reference samples a whole film. Where the rate varies that is another
+moment, so that segments of such a film are found by its `Clock`.
 """
 
 import functools
@@ -20,7 +21,7 @@ from anyseek.media.options import MediaOptions
 from anyseek.media.source import Blob, open_source
 from anyseek.media.video import probe_video, read_frames
 
-__all__ = ["even_span", "film_length", "seen_at"]
+__all__ = ["Clock", "clock_of", "film_length", "seen_at"]
 
 ASTRAY = 0.1
 """Seconds (or a frame, where that is longer) that frames may be from their place by the average rate: jitter."""
@@ -30,16 +31,14 @@ JUST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class _Clock:
-    """A film whose rate varies.
+class Clock:
+    """When each frame of a film is shown whose rate varies.
 
     Attributes:
-        times: seconds from the first frame at which each is shown.
-        rate: average frames per second.
+        times: (frames,) seconds from the first frame, ascending; two or more.
     """
 
     times: NDArray[np.float64]
-    rate: float
 
     @property
     def length(self) -> float:
@@ -54,6 +53,10 @@ class _Clock:
         """The first frame that is shown from a time on."""
         return int(np.searchsorted(self.times, seconds - JUST, side="left"))
 
+    def is_whole(self, start: float | None, end: float | None) -> bool:
+        """Whether all frames begin between two times; None is the beginning, or the end, of the film."""
+        return self.following(start or 0.0) == 0 and (end is None or self.following(end) == len(self.times))
+
 
 def film_length(source: Any, options: MediaOptions) -> float:
     """How many seconds a film is shown.
@@ -65,29 +68,8 @@ def film_length(source: Any, options: MediaOptions) -> float:
     Raises:
         InputError: as `probe_video`.
     """
-    film, clock = probe_video(source, options), _clock(source)
+    film, clock = probe_video(source, options), clock_of(source)
     return film.frames / film.rate if clock is None else clock.length
-
-
-def even_span(source: Any, start: float, end: float | None) -> tuple[float, float | None]:
-    """Where the frames between two times stand by the film's average rate, which is how `Video` finds them.
-
-    The same times for a film of constant rate, and for one that cannot be read. A span in which no frame begins has the
-    one that is shown.
-
-    Args:
-        source: as `probe_video`.
-        start: first second.
-        end: last second; None is the end of the film.
-    """
-    clock = _clock(source)
-    if clock is None:
-        return start, end
-    first, last = clock.following(start), len(clock.times) if end is None else clock.following(end)
-    if first >= last:
-        first = clock.place(start)
-        last = first + 1
-    return first / clock.rate, last / clock.rate
 
 
 def seen_at(source: Any, seconds: float, options: MediaOptions) -> NDArray[np.uint8]:
@@ -101,7 +83,7 @@ def seen_at(source: Any, seconds: float, options: MediaOptions) -> NDArray[np.ui
     Raises:
         InputError: as `read_frames`.
     """
-    film, clock = probe_video(source, options), _clock(source)
+    film, clock = probe_video(source, options), clock_of(source)
     place = int(seconds * film.rate) if clock is None else clock.place(seconds)
     place = min(max(0, place), film.frames - 1)
     if is_array(source):
@@ -115,8 +97,12 @@ def seen_at(source: Any, seconds: float, options: MediaOptions) -> NDArray[np.ui
         return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
 
 
-def _clock(source: Any) -> _Clock | None:
-    """When the frames of a film are shown; None where the average rate tells it, or nothing can."""
+def clock_of(source: Any) -> Clock | None:
+    """When the frames of a film are shown; None where the average rate tells it, or nothing can.
+
+    Args:
+        source: as `probe_video`.
+    """
     if is_array(source):
         return None
     try:
@@ -130,12 +116,12 @@ def _clock(source: Any) -> _Clock | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _known(blob: Blob, size: int, modified: int) -> _Clock | None:
+def _known(blob: Blob, size: int, modified: int) -> Clock | None:
     """As `_timed`, of a file as it is: with another size or time it is another one."""
     return _timed(blob)
 
 
-def _timed(blob: Blob) -> _Clock | None:
+def _timed(blob: Blob) -> Clock | None:
     """Compare each frame's own time with the one that the average rate gives."""
     try:
         index, rate = index_of(blob, LIMITS), probe_video(blob, LIMITS).rate
@@ -146,4 +132,4 @@ def _timed(blob: Blob) -> _Clock | None:
     if not index.exact or len(times) < 2:
         return None
     astray = np.abs(times - np.arange(len(times)) / rate).max()
-    return _Clock(times, rate) if astray > max(ASTRAY, 1 / rate) else None
+    return Clock(times) if astray > max(ASTRAY, 1 / rate) else None

@@ -7,7 +7,10 @@ from typing import Any
 from anyseek.errors import InputError
 from anyseek.items import File, Image, Item, Limits, Page, Part, Text, Video
 from anyseek.media import (
+    Clock,
     MediaOptions,
+    VideoInfo,
+    clock_of,
     count_pages,
     open_source,
     probe_image,
@@ -148,12 +151,41 @@ def _file_video(part: Video, limits: Limits, media: MediaOptions) -> FileVideo:
     """
     info = probe_video(part.source, media)
     filled = rules.filled(limits, replace(rules.REFERENCE, total_pixels=rules.FILE_TOTAL_PIXELS))
-    first, frames = rules.segment_frames(info.frames, info.rate, part.start, part.end)
-    count = rules.frame_count(frames, info.rate, part.fps or filled.fps, part.max_frames or filled.max_frames)
-    indices = rules.frame_indices(frames, count)
-    size = _frame_size((info.width, info.height), count, filled)
-    seconds = rules.pair_seconds(indices, info.rate)
-    return FileVideo(part, size, tuple(first + index for index in indices), tuple(seconds))
+    indices, seconds = _taken(part, info, part.fps or filled.fps, part.max_frames or filled.max_frames)
+    size = _frame_size((info.width, info.height), len(indices), filled)
+    return FileVideo(part, size, tuple(indices), tuple(seconds))
+
+
+def _taken(part: Video, info: VideoInfo, fps: float, most: int) -> tuple[list[int], list[float]]:
+    """The frames taken of a file or its segment, and the seconds of each pair.
+
+    A whole film is sampled by its average rate, as the reference does, also when it is named by its first and last
+    second. A part of a film whose rate varies is sampled by the times of its frames.
+    """
+    start, end = part.start, part.end
+    clock = None if start is None and end is None else clock_of(part.source)
+    if clock is not None and clock.is_whole(start, end):
+        clock = start = end = None
+    if clock is not None:
+        return _seen(clock, start or 0.0, end, fps, most)
+    first, frames = rules.segment_frames(info.frames, info.rate, start, end)
+    indices = rules.frame_indices(frames, rules.frame_count(frames, info.rate, fps, most))
+    return [first + index for index in indices], rules.pair_seconds(indices, info.rate)
+
+
+def _seen(clock: Clock, start: float, end: float | None, fps: float, most: int) -> tuple[list[int], list[float]]:
+    """What is seen at even moments of a segment, a frame as often as it still stands; the seconds of each pair.
+
+    Raises:
+        InputError: the film ends before the segment starts, or has fewer than two frames in it.
+    """
+    end = clock.length if end is None else min(end, clock.length)
+    if start >= end:
+        raise InputError(f"a segment starts at {start:g} s, but the video has only {clock.length:.1f} s")
+    # Rounded, since a length that is meant to be whole seconds must not lose a pair of frames.
+    frames, seconds = clock.following(end) - clock.place(start), round(end - start, 6)
+    moments = rules.frame_moments(frames, seconds, rules.frame_count_of(frames, seconds, fps, most))
+    return [clock.place(start + moment) for moment in moments], rules.pair_seconds(moments, 1.0)
 
 
 def _listed_video(part: Video, limits: Limits, media: MediaOptions) -> ListedVideo:

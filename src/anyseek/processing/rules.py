@@ -21,7 +21,9 @@ __all__ = [
     "filled",
     "fit_size",
     "frame_count",
+    "frame_count_of",
     "frame_indices",
+    "frame_moments",
     "frame_max_pixels",
     "listed_frame_size",
     "listed_indices",
@@ -117,7 +119,12 @@ def frame_count(frames: int, rate: float, fps: float, max_frames: int) -> int:
     Raises:
         InputError: fewer than two frames can be had.
     """
-    wanted = min(max(frames / rate * fps, MIN_FRAMES), max_frames // 2 * 2, frames)
+    return frame_count_of(frames, frames / rate, fps, max_frames)
+
+
+def frame_count_of(frames: int, seconds: float, fps: float, max_frames: int) -> int:
+    """As `frame_count`, of so many frames that are shown for so many seconds."""
+    wanted = min(max(seconds * fps, MIN_FRAMES), max_frames // 2 * 2, frames)
     count = math.floor(wanted / 2) * 2
     if count < 2:
         raise InputError(
@@ -154,6 +161,16 @@ def frame_indices(frames: int, count: int) -> list[int]:
     return indices
 
 
+def frame_moments(frames: int, seconds: float, count: int) -> list[float]:
+    """When `count` frames are taken of so many that fill so many seconds, whatever the time of each is.
+
+    Evenly from the beginning to where the last of them would begin if their rate were constant: those that
+    `frame_indices` gives, as seconds, before it rounds to whole frames.
+    """
+    moments: list[float] = np.linspace(0.0, seconds * (frames - 1) / frames, count).tolist()
+    return moments
+
+
 def listed_indices(frames: int, max_frames: int) -> list[int]:
     """Which frames of a list are kept when there are more than `max_frames`: evenly spaced, rounded down."""
     if frames <= max_frames:
@@ -172,7 +189,12 @@ def listed_frame_size(size: Size) -> Size:
     return fit_size(size, 4 * LISTED_FACTOR**2, 16384 * LISTED_FACTOR**2, LISTED_FACTOR)
 
 
-def pair_seconds(indices: Sequence[int], rate: float) -> list[float]:
-    """The time in seconds shown for each pair of frames: the mean of the two frames' times."""
+def pair_seconds(indices: Sequence[float], rate: float) -> list[float]:
+    """The time in seconds shown for each pair of frames: the mean of the two frames' times.
+
+    Args:
+        indices: places of the frames, an even number; with a rate of 1, their times.
+        rate: frames per second.
+    """
     seconds = [index / rate for index in indices]
     return [(first + second) / 2 for first, second in zip(seconds[::2], seconds[1::2], strict=True)]

@@ -14,7 +14,6 @@ from anyseek.media import (
     Blob,
     MediaOptions,
     count_pages,
-    even_span,
     film_length,
     film_thumbnail,
     first_text,
@@ -150,8 +149,7 @@ def item_of(thing: Thing, path: Path) -> Item:
     if thing.kind == "page":
         return Item((Page(path, thing.page or 1),))
     if thing.kind == "video":
-        start, end = even_span(path, thing.start or 0.0, thing.end)
-        return Item((Video(path, start=start, end=end),))
+        return Item((Video(path, start=thing.start, end=thing.end),))
     return Item((Text(thing.text or ""),))
 
 

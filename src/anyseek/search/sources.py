@@ -9,7 +9,17 @@ from typing import Literal
 
 from anyseek.errors import DecodeError, InputError, SourceError
 from anyseek.items import File, Image, Item, Page, Text, Video
-from anyseek.media import Blob, Kind, MediaOptions, count_pages, open_source, probe_video, read_text, sniff
+from anyseek.media import (
+    Blob,
+    Kind,
+    MediaOptions,
+    count_pages,
+    open_source,
+    probe_video,
+    read_text,
+    sniff,
+    unmarked_utf16,
+)
 
 __all__ = ["UNKNOWN", "FileKind", "Found", "Skipped", "kind_of", "visible", "walk"]
 
@@ -132,7 +142,9 @@ def _listed(place: str, first: bool) -> list["os.DirEntry[str]"]:
 
 
 def kind_of(blob: Blob) -> Kind | None:
-    """The kind of a file by its first bytes, as `sniff` tells it, and also text in UTF-32 with its mark.
+    """The kind of a file by its first bytes, as `sniff` tells it, and also text in wider encodings.
+
+    These are UTF-32 with its mark, and UTF-16 without one.
 
     Raises:
         DecodeError: it is text in another encoding.
@@ -141,6 +153,8 @@ def kind_of(blob: Blob) -> Kind | None:
     kind = sniff(head)
     if kind is None and head.startswith(WIDE):
         return "text" if _is_wide(head) else None
+    if kind is None and unmarked_utf16(head):
+        return "text"
     if kind is None and _is_foreign(head):
         raise DecodeError(
             f"{blob.name} looks like text, but is neither UTF-8 nor UTF-16 or UTF-32 with its mark; convert it first, "
@@ -189,7 +203,7 @@ def _of_kind(path: Path, kind: str | None, options: MediaOptions) -> Iterator[Fo
         yield Found(path=path, kind="video", span=span, item=Item((Video(path),)))
     elif kind == "text":
         blob = open_source(path, options)
-        part = File(path) if sniff(blob.head()) else Text(read_text(blob, options))  # a File is not told to be UTF-32
+        part = File(path) if sniff(blob.head()) else Text(read_text(blob, options))  # of a File it would not be told
         yield Found(path=path, kind="text", item=Item((part,)))
     else:
         yield Skipped(path=path, reason=UNKNOWN)
