@@ -55,7 +55,8 @@ class Video:
         max_frames: most frames to sample, over the item's limit.
         rate: frames per second at which a list of frames was taken (the reference assumes 2).
         start: second of a video file at which a segment of it begins; None is its beginning.
-        end: second before which the segment ends; None is the end of the file.
+        end: second before which the segment ends; None is the end of the file. Seconds are those that a player shows:
+            of a segment frames are sampled by their own times, of a whole film by its average rate (as the reference).
     """
 
     source: Source

@@ -81,6 +81,7 @@ def test_what_a_text_begins_with_is_told_in_one_pass() -> None:
             "&#1",
         ),
         *("<title>", "<script>", "<textarea>x", "<object> ", "<svg><object></svg>", "<head>x", "<button>"),
+        *("<div hidden>x", "<div hidden>x</div>", "<p hidden>x", "<b hidden><div></b>", "<a hidden='"),
     ],
 )
 def test_no_html_takes_more_than_a_few_passes(piece: str) -> None:
@@ -111,10 +112,46 @@ def test_what_is_never_closed_hides_nothing(html: str, text: str) -> None:
     assert text_of_html(html) == text
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>one</p><div hidden>not<div>nor</div>this</div><p>two", "one\n\ntwo"),
+        ("one <span HIDDEN=''>not</span> two <b hidden='hidden'>not</b><i hidden=false>not</i> three", "one two three"),
+        ("<div hidden=until-found>one</div><div hidden='Until-Found'>two</div>", "one\n\ntwo"),
+        ("<table><tr><td>1<td hidden>not</td><td>2</tr><tr hidden><td>not</tr></table>", "1 | 2"),
+        ("<ul><li>a</li><li hidden>not <ul><li>nor</li></ul></li><li>b</li></ul>", "a\nb"),
+        ("one<img alt=not hidden><br hidden><input hidden>two<img alt=' three'>", "onetwo three"),
+        ("<pre>a<b hidden>not</b>  b</pre><pre hidden>not</pre>one   two", "a  b\n\none two"),
+        ("<div hidden><svg>not</div>one <section hidden><script>'</section>'</script>not</section>", "one"),
+        ("<p hidden>not<p>one<p hidden>not<div>two</div></p>three", "one\n\ntwo\n\nthree"),
+        ("<div><p hidden>not</div>one<table><tr><td><p hidden>not<td>two</table>", "one\n\ntwo"),
+        ("<html hidden><body hidden><p>one", "one"),
+    ],
+)
+def test_what_a_browser_does_not_show_is_not_read(html: str, text: str) -> None:
+    assert text_of_html(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("one <div hidden> two <div>three</div><p>four", "one\n\ntwo\n\nthree\n\nfour"),
+        ("<ul><li hidden>one<li>two</li></ul>three", "one\ntwo\n\nthree"),
+        ("<p class=hidden data-hidden>one</p><p title='hidden'>two</p><hidden>three</hidden>", "one\n\ntwo\n\nthree"),
+        ("<input type=hidden value=x>one <div aria-hidden=true>two</div>", "one\n\ntwo"),
+        ("one <b hidden", "one <b hidden"),
+    ],
+)
+def test_what_is_not_closed_or_not_hidden_is_read(html: str, text: str) -> None:
+    assert text_of_html(html) == text
+
+
 def test_markdown_about_tags_keeps_what_follows() -> None:
     about = "Put <{}> here.\n\nThen *more*."
     for tag in ("head", "object", "template", "script", "style", "svg", "iframe", "noscript"):
         assert text_of_markdown(about.format(tag)) == "Put here.\n\nThen more."
+    assert text_of_markdown(about.format("b hidden")) == "Put here.\n\nThen more."
+    assert text_of_markdown("One <b hidden>not</b> two `<b hidden>`.") == "One two <b hidden>."
 
 
 def test_words_of_controls_stand_apart() -> None:
@@ -191,6 +228,20 @@ def test_a_content_is_another_where_a_name_says_how_it_is_read(tmp_path: Path) -
         assert known(name, HTML.encode()) == known(name, b"\x89PNG\r\n\x1a\n") == "hash"
     with pytest.raises(DecodeError, match="iconv"):
         known("c.md", "Grüße aus Köln".encode("latin1"))
+
+
+def test_utf16_without_a_mark_is_read(tmp_path: Path) -> None:
+    for coding in ("utf-16-le", "utf-16-be"):
+        for name, written, read in (
+            ("a.txt", "Größe;\u201cWert\u201d\r\n" + "1;2\r\n" * 999, "Größe;\u201cWert\u201d\r\n1;2"),
+            ("b.txt", HTML, text_of_html(HTML)[:9]),
+            ("c.md", "*one*", "one"),
+        ):
+            (tmp_path / name).write_bytes(written.encode(coding))
+            blob = open_source(tmp_path / name, MEDIA)
+            assert form_of(blob) == "text"
+            assert (content_of(tmp_path / name, blob, "text", "hash") == "hash") == (name != "c.md")
+            assert (pieces(tmp_path / name)[0].text or "").startswith(read)
 
 
 def test_text_in_other_encodings(library: Library, tmp_path: Path) -> None:

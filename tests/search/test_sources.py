@@ -102,6 +102,7 @@ def test_text_in_other_encodings(tmp_path: Path) -> None:
         "latin2": "Łódź i Lwów",
     }
     wide = {"utf-32": "any words", "utf-32-le": "\ufeffany words", "utf-32-be": "\ufeffany words" * 999}
+    wide |= {"utf-16-le": "no mark", "utf-16-be": "Привет, мир\r\n" * 999}
     for coding, text in (foreign | wide).items():
         (tmp_path / coding).write_bytes(text.encode(coding))
     found, left = split(tmp_path)
@@ -119,7 +120,7 @@ def test_binaries_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "wide").write_bytes(codecs.BOM_UTF32_LE + rng.randbytes(200))
     (tmp_path / "controls").write_bytes("a\x01b words".encode("utf-32"))
     (tmp_path / "nul").write_bytes("Grüße\0aus\0Köln".encode("latin1"))
-    (tmp_path / "narrow").write_bytes("no mark".encode("utf-16-le"))
+    (tmp_path / "pairs").write_bytes("no \0 mark".encode("utf-16-le"))
     found, left = split(tmp_path)
     assert not found
     assert len(left) == 54

@@ -23,6 +23,7 @@ MARKS = (
 LEAST_NARROW = 4
 """Characters below U+0100 without which nothing is taken for UTF-16 that has no mark."""
 UNSEEN = re.compile("[\x80-\x84\x86-\x9f]")
+"""Control characters beyond ASCII, but for the end of a line."""
 
 
 def read_text(source: Any, options: MediaOptions) -> str:

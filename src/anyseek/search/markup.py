@@ -56,6 +56,14 @@ APART = frozenset({"button", "select", "textarea"})
 """What stands in a line, but apart from the words around it."""
 CELLS = frozenset({"td", "th"})
 UNSEEN = frozenset({"script", "style"})
+EMPTY = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
+"""Elements without content, which nothing ends."""
+WHOLE = frozenset({"html", "body"})
+"""What a page hides only until a script shows it."""
+OUTSIDE_PARAGRAPHS = BLOCKS | CELLS | {"li", "tr"}
+"""What cannot stand in a paragraph: it ends one that is not closed."""
 RAW = UNSEEN | {"textarea", "title"}
 """Elements in which nothing but their own end is a tag."""
 BEFORE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
@@ -77,7 +85,7 @@ LONG_NUMBER = re.compile(r"&#[0-9]{20,};?")
 """A character by a number that Python may refuse to read, and that stands for none."""
 
 Mark = tuple[str, str, str]
-"""`text`, `start` or `end`; the text, or the name of the tag; the `alt` of a tag."""
+"""`text`, `start`, `hidden` (a start with this attribute) or `end`; the text, or the tag's name; the `alt` of a tag."""
 
 
 def is_html(text: str) -> bool:
@@ -91,7 +99,8 @@ def is_html(text: str) -> bool:
 def text_of_html(html: str, *, prose: bool = False) -> str:
     """The text of an HTML document: a blank line between paragraphs, a row or entry a line, `alt` for pictures.
 
-    What is never closed hides nothing: most often somebody writes about a tag. Scripts and styles do, as in browsers.
+    What has the attribute `hidden` is left out, but for `hidden="until-found"`. What is never closed hides nothing:
+    most often somebody writes about a tag. Scripts and styles do, as in browsers.
 
     Args:
         html: the document, or a part of one.
@@ -101,10 +110,10 @@ def text_of_html(html: str, *, prose: bool = False) -> str:
     for kind, value, alt in _marks(html, prose):
         if kind == "text":
             reader.shown(unescape(LONG_NUMBER.sub("\ufffd", value)))
-        elif kind == "start":
-            reader.started(value, unescape(LONG_NUMBER.sub("\ufffd", alt)))
-        else:
+        elif kind == "end":
             reader.ended(value)
+        else:
+            reader.started(value, unescape(LONG_NUMBER.sub("\ufffd", alt)), kind == "hidden")
     return reader.text()
 
 
@@ -177,7 +186,7 @@ def _marks(html: str, prose: bool) -> Iterator[Mark]:
             if place == start + 1:
                 yield "text", "<", ""
             continue
-        end, alt = _attributes(html, tag.end())
+        end, alt, hidden = _attributes(html, tag.end())
         if end is None:
             place = start
             break
@@ -185,7 +194,7 @@ def _marks(html: str, prose: bool) -> Iterator[Mark]:
         if tag[1]:
             yield "end", name, ""
             continue
-        yield "start", name, alt
+        yield "hidden" if hidden else "start", name, alt
         if html[end - 2] == "/":
             yield "end", name, ""
         elif name in RAW and name not in open_ended:
@@ -210,29 +219,34 @@ def _passed(html: str, start: int) -> int:
     return start + 1
 
 
-def _attributes(html: str, place: int) -> tuple[int | None, str]:
-    """Where a tag ends, None for nowhere, and its `alt`."""
-    alt = ""
+def _attributes(html: str, place: int) -> tuple[int | None, str, bool]:
+    """Where a tag ends, None for nowhere; its `alt`; whether it is `hidden`."""
+    alt, hidden = "", False
     while (close := CLOSE.match(html, place)) is None:
         found = ATTRIBUTE.match(html, place)
         if found is None:
-            return None, ""
-        if found[1].lower() == "alt":
-            alt = found[2] or found[3] or found[4] or ""
+            return None, "", False
+        name, value = found[1].lower(), found[2] or found[3] or found[4] or ""
+        if name == "alt":
+            alt = value
+        elif name == "hidden":
+            hidden = value.lower() != "until-found"
         place = found.end()
-    return close.end(), alt
+    return close.end(), alt, hidden
 
 
 class _Hidden(NamedTuple):
-    """An element that hides its content.
+    """An element that hides its content, or one of the same name in it.
 
     Attributes:
         tag: its name.
+        hides: whether it does so itself.
         pieces: how much had been gathered where it began.
         written: likewise how many `pre` were open.
     """
 
     tag: str
+    hides: bool
     pieces: int
     written: int
 
@@ -246,10 +260,14 @@ class _Reader:
         self._within: Counter[str] = Counter()
         self._written = 0
 
-    def started(self, tag: str, alt: str) -> None:
+    def started(self, tag: str, alt: str, hidden: bool) -> None:
         """Borders of blocks and lines, and what stands for a picture."""
-        if tag in HIDDEN:
-            self._hidden.append(_Hidden(tag, len(self._pieces), self._written))
+        self._end_paragraph(tag)
+        if hidden and tag in EMPTY:
+            return
+        hides = tag in HIDDEN or (hidden and tag not in WHOLE)
+        if hides or self._within[tag]:
+            self._hidden.append(_Hidden(tag, hides, len(self._pieces), self._written))
             self._within[tag] += 1
         self._written += tag == "pre"
         self._border(tag)
@@ -262,14 +280,18 @@ class _Reader:
 
     def ended(self, tag: str) -> None:
         """The end of a block, or of something hidden."""
+        if tag != "p":
+            self._end_paragraph(tag)
+        written = max(0, self._written - (tag == "pre"))
         while self._within[tag]:
             last = self._hidden.pop()
             self._within[last.tag] -= 1
             if last.tag == tag:
-                del self._pieces[last.pieces :]
-                self._written = last.written
+                if last.hides:
+                    del self._pieces[last.pieces :]
+                    written = last.written
                 break
-        self._written = max(0, self._written - (tag == "pre"))
+        self._written = written
         self._border(tag)
 
     def shown(self, data: str) -> None:
@@ -287,6 +309,11 @@ class _Reader:
         blocks = re.split(r"(?<![ \t])[ \t]*\n[ \t]*\n\s*", "".join(self._pieces))
         shown = ("\n".join(_line(line) for line in block.split("\n")) for block in blocks)
         return "\n\n".join(kept for block in shown if (kept := block.strip("\n")))
+
+    def _end_paragraph(self, tag: str) -> None:
+        """End a hidden paragraph that a tag cannot stand in."""
+        if tag in OUTSIDE_PARAGRAPHS and self._hidden and self._hidden[-1].tag == "p":
+            self.ended("p")
 
     def _border(self, tag: str) -> None:
         """What a tag parts."""
