@@ -20,7 +20,7 @@ NOBODY: Any = SimpleNamespace(decode=lambda _: None)
 """In place of a processor: the tests decode themselves."""
 
 
-def row(ids: list[int], shown: tuple[tuple[bytes, int, int], ...] = (), head: int = 0, place: str = "input") -> Planned:
+def row(ids: list[int], shown: tuple[tuple[bytes, int, int], ...] = (), head: int = 0) -> Planned:
     """A row of these tokens; `shown` is identity, number of tokens and where they begin."""
     index = [torch.arange(start, start + tokens) for _, tokens, start in shown]
     sample = Sample(
@@ -31,8 +31,8 @@ def row(ids: list[int], shown: tuple[tuple[bytes, int, int], ...] = (), head: in
         visual_index=torch.cat(index) if index else torch.empty(0, dtype=torch.int64),
     )
     visuals = tuple((identity, tokens) for identity, tokens, _ in shown)
-    shown = tuple((one, object(), place) for one, _ in visuals)
-    return Planned(Row(sample, head, visuals), shown, 0, place, NOBODY)
+    shown = tuple((one, object(), "input") for one, _ in visuals)
+    return Planned(Row(sample, head, visuals), shown, {}, NOBODY)
 
 
 def text(length: int, seed: int = 0) -> Planned:
