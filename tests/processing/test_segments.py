@@ -138,7 +138,7 @@ def test_a_segment_of_an_uneven_film_is_seen_at_even_moments(
 
 def test_the_slow_half_is_sampled_at_its_own_moments(processor: Processor, uneven: Path) -> None:
     assert begun(shown(processor, Video(uneven, start=12, end=16))) == [12.0, 13.0, 14.0, 15.5]
-    assert begun(shown(processor, Video(uneven, start=12, end=16, fps=9))) == [12 + n / 2 for n in range(8)]
+    assert begun(shown(processor, Video(uneven, start=12, end=16, fps=9))) == [12 + 2 * n // 9 / 2 for n in range(36)]
     assert shown(processor, Video(uneven, start=12, end=16, fps=9, max_frames=6)).frames == 6
     assert shown(processor, Video(uneven.read_bytes(), start=12, end=16)).frames == 4
 
@@ -165,9 +165,15 @@ def test_a_whole_film_is_sampled_by_its_average_rate(processor: Processor, uneve
 def test_limits_of_a_segment_of_an_uneven_film(processor: Processor, uneven: Path) -> None:
     with pytest.raises(InputError, match=r"starts at 21 s, but the video has only 20\.0 s"):
         processor.prepare(Item((Video(uneven, start=21),)))
-    for video in (Video(uneven, start=12.1, end=12.3), Video(uneven, start=19.9)):
-        with pytest.raises(InputError, match="2 frames or more"):
-            processor.prepare(Item((video,)))
+    with pytest.raises(InputError, match="max_frames is 1"):
+        processor.prepare(Item((Video(uneven, start=12, max_frames=1),)))
+
+
+@pytest.mark.parametrize(("start", "end", "frame"), [(12.1, 12.3, 12.0), (19.9, None, 19.5), (19.6, 19.61, 19.5)])
+def test_one_frame_that_stands_is_a_segment(
+    processor: Processor, uneven: Path, start: float, end: float | None, frame: float
+) -> None:
+    assert begun(shown(processor, Video(uneven, start=start, end=end))) == [frame] * 4
 
 
 def test_moments_are_those_of_a_constant_rate() -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import tracemalloc
 import zipfile
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from fractions import Fraction
 from pathlib import Path
@@ -509,30 +510,56 @@ def test_a_link_is_read_by_its_own_name(library: Library, tmp_path: Path) -> Non
     assert [thing.text for thing in library.store.things_of(str(file.hash))] == ["pears"]
 
 
-def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:  # a grey frame a second for a minute, then twenty white ones a second
+def grey(path: Path, times: Iterable[int], shade: Callable[[int], int]) -> Path:
+    """A film whose frames are shown at some thousandths of a second, each of one shade."""
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=20)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
-        for time in (*range(0, 60_000, 1000), *range(60_000, 72_000, 50)):
-            shade = 100 if time < 60_000 else 250
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade, np.uint8), format="rgb24")
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade(time), np.uint8), format="rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def shades(thing: Thing, path: Path) -> list[int]:
+    """How bright the frames are that are seen of a segment."""
+    visual = visual_of(Video(path, start=thing.start, end=thing.end), Limits(), MEDIA)
+    assert isinstance(visual, FileVideo)
+    return [round(shade) for shade in read_frames(path, visual.indices, MEDIA).mean(axis=(1, 2, 3))]
+
+
+def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> None:
+    """A frame a second for a minute, then twenty white ones a second."""
+    times = (*range(0, 60_000, 1000), *range(60_000, 72_000, 50))
+    path = grey(tmp_path / "a.mkv", times, lambda time: 100 if time < 60_000 else 250)
     found = pieces(path)
     assert [(thing.start, thing.end) for thing in found[:-1]] == [(12.0 * n, 12.0 * n + 16) for n in range(5)]
     assert (found[-1].start, found[-1].end) == (pytest.approx(56), pytest.approx(72))
     for thing in found:
         assert item_of(thing, path) == Item((Video(path, start=thing.start, end=thing.end),))
-        visual = visual_of(Video(path, start=thing.start, end=thing.end), Limits(), MEDIA)
-        assert isinstance(visual, FileVideo)
-        assert visual.frames == 16
-        white = (read_frames(path, visual.indices, MEDIA).mean(axis=(1, 2, 3)) > 200).sum()
+        seen = shades(thing, path)
+        assert len(seen) == 16
+        white = sum(shade > 200 for shade in seen)
         assert white == pytest.approx(max(0.0, (thing.end or 0) - 60), abs=1)  # a frame a second, as of any film
         thumbnail = load_image(thumbnail_of(thing, path, MEDIA), MEDIA)
         assert (np.asarray(thumbnail).mean() > 200) == (((thing.start or 0) + (thing.end or 0)) / 2 > 60)
+
+
+def test_a_screen_that_is_recorded_when_it_changes(tmp_path: Path) -> None:
+    """Slides that stand for long are segments of their own, and as long as they stand."""
+    slides = {0: 40, 5000: 90, 60_000: 140, 61_000: 190, 120_000: 240}
+    path = grey(tmp_path / "a.mp4", slides, slides.__getitem__)
+    found = pieces(path)
+    assert [(thing.start, thing.end) for thing in found[:-1]] == [(0, 16), (12, 52), (48, 64), (60, 76), (72, 112)]
+    assert found[-1].end == pytest.approx(120, abs=0.1)
+    levels = sorted(slides.values())
+    near = [[min(levels, key=lambda level: abs(level - shade)) for shade in shades(thing, path)] for thing in found]
+    assert near[1] == [90] * 4
+    assert near[4] == [190] * 4
+    assert [set(seen) for seen in near[:4:2]] == [{40, 90}, {90, 140, 190}]
 
 
 def test_segments_of_a_film_of_constant_rate_are_as_they_were(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from anyseek.media.video import probe_video, read_frames
 
 __all__ = ["Clock", "clock_of", "film_length", "seen_at"]
 
-ASTRAY = 0.1
-"""Seconds (or a frame, where that is longer) that frames may be from their place by the average rate: jitter."""
+ASTRAY, FAR_ASTRAY = 0.1, 1.0
+"""Seconds that frames may be from their place by the average rate, as jitter: as long as a frame, within these."""
 LIMITS = MediaOptions()
 """One for all, since what is told by one must be read by another; longer films count by their average rate."""
 JUST = 1e-6
@@ -36,14 +36,11 @@ class Clock:
 
     Attributes:
         times: (frames,) seconds from the first frame, ascending; two or more.
+        length: seconds that it is shown.
     """
 
     times: NDArray[np.float64]
-
-    @property
-    def length(self) -> float:
-        """Seconds, the last frame being shown as long as the one before it."""
-        return float(2 * self.times[-1] - self.times[-2])
+    length: float
 
     def place(self, seconds: float) -> int:
         """The frame that is shown at a time."""
@@ -127,9 +124,19 @@ def _timed(blob: Blob) -> Clock | None:
         index, rate = index_of(blob, LIMITS), probe_video(blob, LIMITS).rate
         with opened(blob, LIMITS) as film:
             times = (index.times - index.times[0]) * float(film.stream.time_base or 0)
+            stated = (film.container.duration or 0) / 1e6
     except InputError:
         return None
     if not index.exact or len(times) < 2:
         return None
     astray = np.abs(times - np.arange(len(times)) / rate).max()
-    return Clock(times) if astray > max(ASTRAY, 1 / rate) else None
+    return Clock(times, _length(times, stated)) if astray > min(max(ASTRAY, 1 / rate), FAR_ASTRAY) else None
+
+
+def _length(times: NDArray[np.float64], stated: float) -> float:
+    """Seconds of a film: as its header states, if the last frame is shown no longer by it than another one.
+
+    Else the last frame is shown as long as the one before it.
+    """
+    gaps = np.diff(times)
+    return stated if 0 < stated - times[-1] <= gaps.max() else float(times[-1] + gaps[-1])

@@ -174,17 +174,19 @@ def _taken(part: Video, info: VideoInfo, fps: float, most: int) -> tuple[list[in
 
 
 def _seen(clock: Clock, start: float, end: float | None, fps: float, most: int) -> tuple[list[int], list[float]]:
-    """What is seen at even moments of a segment, a frame as often as it still stands; the seconds of each pair.
+    """What is seen at even moments of a segment, and the seconds of each pair; a frame that stands is taken again.
 
     Raises:
-        InputError: the film ends before the segment starts, or has fewer than two frames in it.
+        InputError: the film ends before the segment starts.
     """
     end = clock.length if end is None else min(end, clock.length)
     if start >= end:
         raise InputError(f"a segment starts at {start:g} s, but the video has only {clock.length:.1f} s")
     # Rounded, since a length that is meant to be whole seconds must not lose a pair of frames.
     frames, seconds = clock.following(end) - clock.place(start), round(end - start, 6)
-    moments = rules.frame_moments(frames, seconds, rules.frame_count_of(frames, seconds, fps, most))
+    some = rules.MIN_FRAMES if frames == 1 else max(frames, most)  # of what stands all the time few are enough
+    count = rules.frame_count_of(some, seconds, fps, most)
+    moments = rules.frame_moments(max(frames, count), seconds, count)
     return [clock.place(start + moment) for moment in moments], rules.pair_seconds(moments, 1.0)
 
 

@@ -1,6 +1,7 @@
 """A file becomes things: a picture, the pages of a PDF, passages of a text, segments of a film."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +13,9 @@ from anyseek.index import Thing
 from anyseek.items import Image, Item, Page, Text, Video
 from anyseek.media import (
     Blob,
+    Clock,
     MediaOptions,
+    clock_of,
     count_pages,
     film_length,
     film_thumbnail,
@@ -37,6 +40,9 @@ HTML = frozenset({".html", ".htm", ".xhtml"})
 PAGE_TEXT = 100_000
 """Most characters of a page that its words are found by."""
 LEAST_FRAMES = 8
+
+Span = tuple[float, float]
+"""First and last second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,15 +186,38 @@ def _pages(blob: Blob, content: str, media: MediaOptions) -> Iterator[Thing | Un
 
 
 def _segments(blob: Blob, content: str, media: MediaOptions, cutting: Cutting) -> Iterator[Thing]:
-    """Segments of equal length that overlap; the last one ends with the film, and a short film is one."""
-    whole, length = film_length(blob, media), cutting.segment_seconds
-    if whole <= length * 1.25 or length * probe_video(blob, media).rate < LEAST_FRAMES:
-        yield Thing(hash=content, part=0, kind="video", start=0.0, end=whole)
+    """Segments of equal length that overlap; the last one ends with the film, and a short film is one.
+
+    A film of constant rate with few frames in each is one too. Where the rate varies, as of screens that are recorded
+    when they change, neighbours are one that show the same.
+    """
+    whole, clock = film_length(blob, media), clock_of(blob)
+    if clock is None and cutting.segment_seconds * probe_video(blob, media).rate < LEAST_FRAMES:
+        spans: Iterable[Span] = [(0.0, whole)]
+    else:
+        spans = _spans(whole, cutting)
+    if clock is not None:
+        spans = _differing(spans, clock)
+    for part, (start, end) in enumerate(spans):
+        yield Thing(hash=content, part=part, kind="video", start=start, end=end)
+
+
+def _spans(whole: float, cutting: Cutting) -> Iterator[Span]:
+    """Where the segments of a film of so many seconds begin and end."""
+    length, step = cutting.segment_seconds, cutting.segment_seconds - cutting.segment_overlap
+    if whole <= length * 1.25:
+        yield 0.0, whole
         return
-    step = length - cutting.segment_overlap
     for part in range(math.ceil((whole - length) / step) + 1):
         start = min(part * step, whole - length)
-        yield Thing(hash=content, part=part, kind="video", start=start, end=min(start + length, whole))
+        yield start, min(start + length, whole)
+
+
+def _differing(spans: Iterable[Span], clock: Clock) -> Iterator[Span]:
+    """Spans, neighbours in which the same frames are seen as one."""
+    for _, alike in itertools.groupby(spans, lambda span: (clock.place(span[0]), clock.following(span[1]))):
+        same = list(alike)
+        yield same[0][0], same[-1][1]
 
 
 def _passages(sections: Iterable[tuple[int | None, str]], content: str, cutting: Cutting) -> Iterator[Thing]:
