@@ -1,7 +1,6 @@
 """Segments of a video file: the frames of the seconds asked for, and what is not said stays the reference's."""
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from anyseek.processing.rules import (
     pair_seconds,
     segment_frames,
 )
+from tests.films import grey_film
 
 RATE, FRAMES = 10, 80
 FAST_THEN_SLOW = [*(n * 1000 // 30 for n in range(300)), *range(10_000, 20_000, 500)]
@@ -46,16 +46,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty seconds of plain grey, ten levels brighter with each second; of a rate that changes half way."""
     path = tmp_path_factory.mktemp("uneven") / "grey.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "8", "g": "10"})
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for time in FAST_THEN_SLOW:
-            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 + time // 100, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
+    return grey_film(path, [(time, 20 + time // 100) for time in FAST_THEN_SLOW])
 
 
 def shown(processor: Processor, video: Video) -> FileVideo:

@@ -6,13 +6,10 @@ import importlib.util
 import re
 import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import docx
 import numpy as np
 import openpyxl
@@ -28,6 +25,7 @@ from anyseek.processing.layout import FileVideo, visual_of
 from anyseek.search import Found, Library, markup, office, walk
 from anyseek.search.markup import is_html, text_of_html, text_of_markdown
 from anyseek.search.pieces import Cutting, Unread, content_of, form_of, item_of, pieces_of, thumbnail_of
+from tests.films import grey_film
 from tests.search.conftest import clip, pdf
 
 MEDIA = MediaOptions()
@@ -510,20 +508,6 @@ def test_a_link_is_read_by_its_own_name(library: Library, tmp_path: Path) -> Non
     assert [thing.text for thing in library.store.things_of(str(file.hash))] == ["pears"]
 
 
-def grey(path: Path, times: Iterable[int], shade: Callable[[int], int]) -> Path:
-    """A film whose frames are shown at some thousandths of a second, each of one shade."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=20)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for time in times:
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade(time), np.uint8), format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
 def shades(thing: Thing, path: Path) -> list[int]:
     """How bright the frames are that are seen of a segment."""
     visual = visual_of(Video(path, start=thing.start, end=thing.end), Limits(), MEDIA)
@@ -534,7 +518,7 @@ def shades(thing: Thing, path: Path) -> list[int]:
 def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> None:
     """A frame a second for a minute, then twenty white ones a second."""
     times = (*range(0, 60_000, 1000), *range(60_000, 72_000, 50))
-    path = grey(tmp_path / "a.mkv", times, lambda time: 100 if time < 60_000 else 250)
+    path = grey_film(tmp_path / "a.mkv", [(time, 100 if time < 60_000 else 250) for time in times], rate=20)
     found = pieces(path)
     assert [(thing.start, thing.end) for thing in found[:-1]] == [(12.0 * n, 12.0 * n + 16) for n in range(5)]
     assert (found[-1].start, found[-1].end) == (pytest.approx(56), pytest.approx(72))
@@ -551,7 +535,7 @@ def test_segments_of_a_film_of_varying_rate_have_real_times(tmp_path: Path) -> N
 def test_a_screen_that_is_recorded_when_it_changes(tmp_path: Path) -> None:
     """Slides that stand for long are segments of their own, and as long as they stand."""
     slides = {0: 40, 5000: 90, 60_000: 140, 61_000: 190, 120_000: 240}
-    path = grey(tmp_path / "a.mp4", slides, slides.__getitem__)
+    path = grey_film(tmp_path / "a.mp4", slides.items(), rate=20)
     found = pieces(path)
     assert [(thing.start, thing.end) for thing in found[:-1]] == [(0, 16), (12, 52), (48, 64), (60, 76), (72, 112)]
     assert found[-1].end == pytest.approx(120, abs=0.1)

@@ -31,6 +31,11 @@ class Film(NamedTuple):
     stream: VideoStream
     blob: Blob
 
+    @property
+    def seconds(self) -> float:
+        """How long it lasts as its header says; 0 when it does not."""
+        return (self.container.duration or 0) / 1e6
+
 
 @contextmanager
 def opened(blob: Blob, options: MediaOptions) -> Iterator[Film]:

@@ -124,7 +124,7 @@ def _timed(blob: Blob) -> Clock | None:
         index, rate = index_of(blob, LIMITS), probe_video(blob, LIMITS).rate
         with opened(blob, LIMITS) as film:
             times = (index.times - index.times[0]) * float(film.stream.time_base or 0)
-            stated = (film.container.duration or 0) / 1e6
+            stated = film.seconds
     except InputError:
         return None
     if not index.exact or len(times) < 2:

@@ -77,7 +77,7 @@ def film_seconds(source: Any, options: MediaOptions) -> float:
         InputError: as `probe_video`.
     """
     with opened(open_source(source, options), options) as film:
-        return (film.container.duration or 0) / 1e6
+        return film.seconds
 
 
 def read_frames(source: Any, indices: Sequence[int], options: MediaOptions) -> NDArray[np.uint8]:

@@ -164,10 +164,10 @@ def _taken(part: Video, info: VideoInfo, fps: float, most: int) -> tuple[list[in
     """
     start, end = part.start, part.end
     clock = None if start is None and end is None else clock_of(part.source)
-    if clock is not None and clock.is_whole(start, end):
-        clock = start = end = None
     if clock is not None:
-        return _seen(clock, start or 0.0, end, fps, most)
+        if not clock.is_whole(start, end):
+            return _seen(clock, start or 0.0, end, fps, most)
+        start = end = None
     first, frames = rules.segment_frames(info.frames, info.rate, start, end)
     indices = rules.frame_indices(frames, rules.frame_count(frames, info.rate, fps, most))
     return [first + index for index in indices], rules.pair_seconds(indices, info.rate)

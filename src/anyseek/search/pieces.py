@@ -192,12 +192,11 @@ def _segments(blob: Blob, content: str, media: MediaOptions, cutting: Cutting) -
     when they change, neighbours are one that show the same.
     """
     whole, clock = film_length(blob, media), clock_of(blob)
-    if clock is None and cutting.segment_seconds * probe_video(blob, media).rate < LEAST_FRAMES:
-        spans: Iterable[Span] = [(0.0, whole)]
-    else:
-        spans = _spans(whole, cutting)
+    spans: Iterable[Span] = _spans(whole, cutting)
     if clock is not None:
         spans = _differing(spans, clock)
+    elif cutting.segment_seconds * probe_video(blob, media).rate < LEAST_FRAMES:
+        spans = [(0.0, whole)]
     for part, (start, end) in enumerate(spans):
         yield Thing(hash=content, part=part, kind="video", start=start, end=end)
 

@@ -228,5 +228,6 @@ def meta(rows: Sequence[Planned]) -> dict[str, Any]:
         f"{place}: {number} characters were cut from its end, to fit"
         for row in rows
         for place, number in row.cuts.items()
+        if number
     )
     return {"api_version": {"version": "2"}, "billed_units": units} | ({"warnings": list(told)} if told else {})

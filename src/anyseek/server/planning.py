@@ -79,7 +79,7 @@ def plan_items(
                 "truncate: END to have its text cut, and its pictures made smaller where that is not enough"
             ).at(given.place)
         row = _planned(processor, prepared, [(given, item)])
-        return replace(row, cuts=_cuts({given.place: cut}, prepared, given))
+        return replace(row, cuts={given.place: cut + prepared.cut_characters})
 
     return [partial(plan, given) for given in inputs]
 
@@ -111,7 +111,7 @@ def plan_pairs(
         both = [(query, asked), (given, item)]
         prepared = _laid_out(processor, lambda: processor.prepare_pair(asked, item), both)
         row = _planned(processor, prepared, both)
-        return replace(row, cuts=_cuts({query.place: left, given.place: cut}, prepared, given))
+        return replace(row, cuts={query.place: left, given.place: cut + prepared.cut_characters})
 
     pairs = zip(queries if shared is None else repeat(queries[0]), documents, strict=shared is None)
     return [partial(plan, query, given) for query, given in pairs]
@@ -186,12 +186,6 @@ def planned(processor: Processor, prepared: Prepared, places: Sequence[str]) -> 
     )
     row = row_of(processor, prepared, [identity for identity, _, _ in shown])
     return Planned(row, shown, {}, processor)
-
-
-def _cuts(known: dict[str, int], prepared: Prepared, last: Given) -> dict[str, int]:
-    """Characters left out by place, with those that were to fit the model, which are the end of the last input."""
-    cuts = known | {last.place: known[last.place] + prepared.cut_characters}
-    return {place: number for place, number in cuts.items() if number}
 
 
 def _shortened(item: Item, most: int | None, processor: Processor) -> tuple[Item, int]:
